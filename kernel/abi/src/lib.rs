@@ -1,0 +1,13 @@
+//! Linux x86-64 as numbers: what user programs and the kernel agree on.
+//!
+//! Uses nothing and does nothing; shared by the kernel, nrlib and the tests. Modules, lowest first:
+//! - [`errno`]: error numbers and the `Result` every fallible function returns.
+//! - [`sysno`]: system call numbers.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod errno;
+pub mod sysno;
+
+pub use errno::{Errno, Result};

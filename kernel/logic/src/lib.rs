@@ -1,0 +1,12 @@
+//! Pure logic of the kernel: results follow from arguments.
+//!
+//! No statics, locks, clocks or I/O; callers bring memory, time and randomness. A module may use only
+//! modules listed above it:
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+#[cfg(test)]
+extern crate std;
