@@ -2,6 +2,8 @@
 //!
 //! No statics, locks, clocks or I/O; callers bring memory, time and randomness. A module may use only
 //! modules listed above it:
+//! - [`addr`]: physical and virtual addresses, frame numbers, the page size.
+//! - [`memmap`]: the firmware's memory map, sorted and made free of overlaps.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,3 +12,6 @@ extern crate alloc;
 
 #[cfg(test)]
 extern crate std;
+
+pub mod addr;
+pub mod memmap;
