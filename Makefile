@@ -1,0 +1,61 @@
+# Nacre's front door: `make help` lists what there is. Each line here is short; the work is in scripts/.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+
+# `release` is what users run and benchmarks measure; `PROFILE=dev` adds every check of debug builds.
+PROFILE ?= release
+
+# Everything but these needs a Rust toolchain, which bootstrap finds or installs before make goes on.
+ifneq ($(filter-out help clean,$(MAKECMDGOALS)),)
+include build/toolchain.mk
+endif
+
+build/toolchain.mk: FORCE
+	@scripts/bootstrap building
+
+need-%: FORCE build/toolchain.mk
+	@scripts/bootstrap $*
+
+FORCE:
+
+export PROFILE
+
+.PHONY: help run-qemu build initramfs esp iso check test bench gdb reproducible clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+run-qemu: need-running build initramfs ## Build and boot Nacre in QEMU on this terminal (leave: Ctrl-A X)
+	@scripts/run-qemu
+
+build: build/toolchain.mk ## Build the kernel: build/nacre.elf (symbols for debuggers: build/nacre.debug)
+	@scripts/build-kernel build/nacre
+
+initramfs: build/toolchain.mk ## Build the initial file system: build/initramfs.cpio
+	@scripts/build-initramfs build/initramfs.cpio
+
+esp: need-images build initramfs ## Build the UEFI disk: build/esp.img (LIMINE_DIR=... packs a real Limine)
+	@scripts/make-esp
+
+iso: need-images build initramfs ## Build the BIOS + UEFI CD image: build/nacre.iso
+	@scripts/make-iso
+
+check: need-checking ## Quick checks: format, lints, layers, unsafe baseline, host tests
+	@scripts/check
+
+test: need-running need-images build initramfs esp iso ## All tests; T=name runs those whose name contains it
+	@scripts/test "$(T)"
+
+bench: need-running build initramfs ## Compare with Linux, row by row: build/bench.md
+	@$(CARGO) run --quiet --release -p bench
+
+gdb: need-running need-debugging build initramfs ## Boot Nacre halted, with gdb attached and symbols loaded
+	@scripts/run-gdb
+
+reproducible: build/toolchain.mk ## Build the kernel twice and compare the bytes
+	@scripts/check-reproducible
+
+clean: ## Remove everything that was built
+	rm -rf build target
