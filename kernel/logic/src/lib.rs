@@ -4,6 +4,7 @@
 //! modules listed above it:
 //! - [`addr`]: physical and virtual addresses, frame numbers, the page size.
 //! - [`memmap`]: the firmware's memory map, sorted and made free of overlaps.
+//! - [`buddy`]: frames of one zone in blocks of powers of two.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,3 +16,5 @@ extern crate std;
 
 pub mod addr;
 pub mod memmap;
+
+pub mod buddy;
