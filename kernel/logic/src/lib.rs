@@ -5,6 +5,7 @@
 //! - [`addr`]: physical and virtual addresses, frame numbers, the page size.
 //! - [`memmap`]: the firmware's memory map, sorted and made free of overlaps.
 //! - [`buddy`]: frames of one zone in blocks of powers of two.
+//! - [`zones`]: how RAM is divided into zones and in which order they are tried.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -18,3 +19,4 @@ pub mod addr;
 pub mod memmap;
 
 pub mod buddy;
+pub mod zones;
