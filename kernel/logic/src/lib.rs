@@ -4,6 +4,8 @@
 //! modules listed above it:
 //! - [`addr`]: physical and virtual addresses, frame numbers, the page size.
 //! - [`memmap`]: the firmware's memory map, sorted and made free of overlaps.
+//! - [`buddy`]: frames of one zone in blocks of powers of two.
+//! - [`zones`]: how RAM is divided into zones and in which order they are tried.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,3 +17,6 @@ extern crate std;
 
 pub mod addr;
 pub mod memmap;
+
+pub mod buddy;
+pub mod zones;
