@@ -6,6 +6,7 @@
 //! - [`memmap`]: the firmware's memory map, sorted and made free of overlaps.
 //! - [`buddy`]: frames of one zone in blocks of powers of two.
 //! - [`zones`]: how RAM is divided into zones and in which order they are tried.
+//! - [`frame_cache`]: the per-CPU list of single frames.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -20,3 +21,5 @@ pub mod memmap;
 
 pub mod buddy;
 pub mod zones;
+
+pub mod frame_cache;
