@@ -7,6 +7,7 @@
 //! - [`buddy`]: frames of one zone in blocks of powers of two.
 //! - [`zones`]: how RAM is divided into zones and in which order they are tried.
 //! - [`frame_cache`]: the per-CPU list of single frames.
+//! - [`slab`]: small objects cut from slabs, with per-CPU magazines.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,3 +24,4 @@ pub mod buddy;
 pub mod zones;
 
 pub mod frame_cache;
+pub mod slab;
