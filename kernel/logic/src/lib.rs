@@ -2,6 +2,7 @@
 //!
 //! No statics, locks, clocks or I/O; callers bring memory, time and randomness. A module may use only
 //! modules listed above it:
+//! - [`cpuset`]: sets of processors and their text form.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,3 +11,5 @@ extern crate alloc;
 
 #[cfg(test)]
 extern crate std;
+
+pub mod cpuset;
