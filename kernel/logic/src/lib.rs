@@ -3,6 +3,8 @@
 //! No statics, locks, clocks or I/O; callers bring memory, time and randomness. A module may use only
 //! modules listed above it:
 //! - [`cpuset`]: sets of processors and their text form.
+//! - `heap`: the indexed heap under `runq` and `timers`.
+//! - [`runq`]: who runs next on a processor.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -13,3 +15,5 @@ extern crate alloc;
 extern crate std;
 
 pub mod cpuset;
+mod heap;
+pub mod runq;
