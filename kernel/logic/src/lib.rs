@@ -5,6 +5,7 @@
 //! - [`cpuset`]: sets of processors and their text form.
 //! - `heap`: the indexed heap under `runq` and `timers`.
 //! - [`runq`]: who runs next on a processor.
+//! - [`timers`]: what is due when on a processor.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -17,3 +18,4 @@ extern crate std;
 pub mod cpuset;
 mod heap;
 pub mod runq;
+pub mod timers;
