@@ -6,6 +6,12 @@
 //! - [`memmap`]: the firmware's memory map, sorted and made free of overlaps.
 //! - [`buddy`]: frames of one zone in blocks of powers of two.
 //! - [`zones`]: how RAM is divided into zones and in which order they are tried.
+//! - [`frame_cache`]: the per-CPU list of single frames.
+//! - [`slab`]: small objects cut from slabs, with per-CPU magazines.
+//! - [`cpuset`]: sets of processors and their text form.
+//! - `heap`: the indexed heap under `runq` and `timers`.
+//! - [`runq`]: who runs next on a processor.
+//! - [`timers`]: what is due when on a processor.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -20,3 +26,10 @@ pub mod memmap;
 
 pub mod buddy;
 pub mod zones;
+
+pub mod frame_cache;
+pub mod slab;
+pub mod cpuset;
+mod heap;
+pub mod runq;
+pub mod timers;
