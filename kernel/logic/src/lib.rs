@@ -8,6 +8,7 @@
 //! - [`zones`]: how RAM is divided into zones and in which order they are tried.
 //! - [`frame_cache`]: the per-CPU list of single frames.
 //! - [`slab`]: small objects cut from slabs, with per-CPU magazines.
+//! - [`cmdline`]: the kernel's command line in Linux's language.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -25,3 +26,5 @@ pub mod zones;
 
 pub mod frame_cache;
 pub mod slab;
+
+pub mod cmdline;
