@@ -12,6 +12,7 @@
 //! - `heap`: the indexed heap under `runq` and `timers`.
 //! - [`runq`]: who runs next on a processor.
 //! - [`timers`]: what is due when on a processor.
+//! - [`cmdline`]: the kernel's command line in Linux's language.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -33,3 +34,5 @@ pub mod cpuset;
 mod heap;
 pub mod runq;
 pub mod timers;
+
+pub mod cmdline;
