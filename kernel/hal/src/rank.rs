@@ -42,8 +42,6 @@ ranks! {
     RunQueue = 70;
     /// Kernel virtual mappings outside the direct map.
     KernelMap = 80;
-    /// One TLB shootdown at a time.
-    Shootdown = 90;
     /// One slab size class, or the large end of the heap.
     Heap = 100;
     /// The free frames of one zone.
