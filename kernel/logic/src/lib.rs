@@ -6,6 +6,7 @@
 //! - `heap`: the indexed heap under `runq` and `timers`.
 //! - [`runq`]: who runs next on a processor.
 //! - [`timers`]: what is due when on a processor.
+//! - [`ranks`]: the order in which locks are taken.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -17,5 +18,6 @@ extern crate std;
 
 pub mod cpuset;
 mod heap;
+pub mod ranks;
 pub mod runq;
 pub mod timers;
