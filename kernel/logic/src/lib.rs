@@ -7,6 +7,7 @@
 //! - [`runq`]: who runs next on a processor.
 //! - [`timers`]: what is due when on a processor.
 //! - [`ranks`]: the order in which locks are taken.
+//! - [`calibrate`]: counter frequencies and tick conversions.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod calibrate;
 pub mod cpuset;
 mod heap;
 pub mod ranks;
