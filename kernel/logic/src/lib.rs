@@ -8,6 +8,9 @@
 //! - [`timers`]: what is due when on a processor.
 //! - [`ranks`]: the order in which locks are taken.
 //! - [`calibrate`]: counter frequencies and tick conversions.
+//! - [`rate`]: a limit on repeated messages.
+//! - [`ring`]: the kernel log.
+//! - [`events`]: the last few events, for crash reports.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,7 +22,10 @@ extern crate std;
 
 pub mod calibrate;
 pub mod cpuset;
+pub mod events;
 mod heap;
 pub mod ranks;
+pub mod rate;
+pub mod ring;
 pub mod runq;
 pub mod timers;
