@@ -13,6 +13,11 @@
 //! - [`runq`]: who runs next on a processor.
 //! - [`timers`]: what is due when on a processor.
 //! - [`cmdline`]: the kernel's command line in Linux's language.
+//! - [`ranks`]: the order in which locks are taken.
+//! - [`calibrate`]: counter frequencies and tick conversions.
+//! - [`rate`]: a limit on repeated messages.
+//! - [`ring`]: the kernel log.
+//! - [`events`]: the last few events, for crash reports.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -30,8 +35,13 @@ pub mod zones;
 
 pub mod frame_cache;
 pub mod slab;
+pub mod calibrate;
 pub mod cpuset;
+pub mod events;
 mod heap;
+pub mod ranks;
+pub mod rate;
+pub mod ring;
 pub mod runq;
 pub mod timers;
 
