@@ -9,6 +9,8 @@ use core::fmt;
 use logic::addr::PhysAddr;
 use logic::memmap::MemoryMap;
 
+use crate::arch;
+
 /// How the kernel was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -139,4 +141,25 @@ macro_rules! kernel_main {
             start(info)
         }
     };
+}
+
+/// Step 1: frames, heap, kernel mappings. Nothing may allocate before.
+///
+/// # Errors
+/// ENOMEM.
+pub fn init_memory(info: &BootInfo) -> abi::Result<()> {
+    arch::init_memory(info)
+}
+
+/// Step 2: this CPU's tables, its interrupt controller, the clocks.
+///
+/// # Errors
+/// A sentence.
+pub fn init_machine() -> Result<(), &'static str> {
+    arch::init_machine()
+}
+
+/// Whether firmware tables describe the machine; without them there is one CPU and no power switch.
+pub fn has_acpi() -> bool {
+    arch::has_acpi()
 }

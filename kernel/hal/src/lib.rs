@@ -12,7 +12,6 @@ pub mod rank;
 pub mod cpu;
 pub mod spin;
 pub mod console;
-pub mod events;
 pub mod boot;
 pub mod memory;
 pub mod paging;

@@ -3,6 +3,8 @@
 //! Based on the `spin` crate's test-and-test-and-set mutex (a ticket lock convoys when the host preempts a virtual
 //! CPU that holds or waits for it). Every lock names its [`Rank`]; debug builds check the order at each acquisition.
 
+pub use spin::Once;
+
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 

@@ -16,17 +16,21 @@ pub(crate) mod smp;
 mod traps;
 pub(crate) mod usercopy;
 
-use logic::addr::VirtAddr;
+use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
+use logic::memmap::MemoryKind;
 
 pub(crate) use boot::{image_layout, image_start};
 pub(crate) use local::{USER_CODE, USER_DATA, data_of as cpu_data_of};
 pub(crate) use paging::USER_TOP;
 pub(crate) use traps::{VECTOR_DEVICES, VECTOR_DEVICES_END};
 
+use crate::boot::BootInfo;
 use crate::percpu::CpuData;
 use crate::trap::Registers;
 use crate::user::{AccessKind, Fault, Trap};
 
+/// Above it lies the firmware's own data area.
+const LOW_MEMORY_END: u64 = 0x9_f000;
 /// What a program gets for touching a non-canonical address.
 pub(crate) const VECTOR_GENERAL_PROTECTION: u8 = 13;
 
@@ -37,16 +41,37 @@ pub(crate) fn cpu_data() -> &'static CpuData {
     unsafe { &(*local::current()).data }
 }
 
-/// Gives the running CPU its tables: segments, interrupt stacks, traps, system calls, FPU.
-///
-/// # Errors
-/// ENOMEM.
-pub(crate) fn init_boot_cpu() -> abi::Result<()> {
+/// Step 1 of boot: see [`crate::boot::init_memory`].
+pub(crate) fn init_memory(info: &BootInfo) -> abi::Result<()> {
+    let mut map = info.memory.clone();
+    // The trampoline of other CPUs must lie below 1 MiB; without room there the machine keeps one CPU.
+    if let Ok(page) = map.take(PAGE_SIZE, PAGE_SIZE, PhysAddr::new(LOW_MEMORY_END)) {
+        smp::set_trampoline(page);
+    }
+    acpi::init(info.acpi_root);
+    map.reclaim(MemoryKind::LoaderReclaimable);
+    acpi::with_platform(|platform| crate::frames::init(&map, platform.nodes()))?;
+    crate::vmap::init()
+}
+
+/// Step 2 of boot: see [`crate::boot::init_machine`].
+pub(crate) fn init_machine() -> Result<(), &'static str> {
+    const NO_MEMORY: &str = "there is no memory for interrupt stacks and device registers";
     // SAFETY: the boot CPU's own record; its entry code is not in use yet.
-    unsafe { (*local::current()).allocate_stacks() }?;
+    unsafe { (*local::current()).allocate_stacks() }.map_err(|_| NO_MEMORY)?;
     traps::build_table();
     init_this_cpu();
-    Ok(())
+    apic::map().map_err(|_| NO_MEMORY)?;
+    apic::init();
+    local::set_apic_id(apic::id());
+    acpi::map_devices().map_err(|_| NO_MEMORY)?;
+    ioapic::init();
+    clock::init().map_err(|_| "no clock ticks, or the cycle counter stands still")
+}
+
+/// Whether the firmware has ACPI tables.
+pub(crate) fn has_acpi() -> bool {
+    acpi::with_platform(|platform| platform.has_acpi)
 }
 
 fn init_this_cpu() {
@@ -77,4 +102,13 @@ pub(crate) fn classify(registers: &Registers) -> Trap {
             Trap::Interrupt
         }
     }
+}
+
+/// The running function's frame pointer.
+#[inline(always)]
+pub(crate) fn frame_pointer() -> u64 {
+    let frame;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };
+    frame
 }

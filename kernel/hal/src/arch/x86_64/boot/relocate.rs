@@ -12,7 +12,7 @@ use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down};
 use logic::memmap::{MemoryKind, MemoryMap};
 
 use super::{LINK_BASE, halt, image_layout, image_start, relative_relocations, window};
-use crate::arch::x86_64::{cpu, paging as arch_paging};
+use crate::arch::x86_64::{clock, cpu, local, paging as arch_paging};
 use crate::boot::BootInfo;
 use crate::memory;
 use crate::paging::{LARGE_PAGE_SIZE, MapError, Protection, Table, TableMemory, Tables};
@@ -36,6 +36,7 @@ static HANDOVER: Handover = Handover(UnsafeCell::new(None));
 
 /// Moves the kernel and enters it.
 pub(super) fn run(mut info: BootInfo) -> ! {
+    clock::mark_boot();
     cpu::enable_protections();
     reserve_what_is_used(&mut info);
     if info.memory.total_usable() < LEAST_MEMORY {
@@ -232,6 +233,7 @@ extern "C" fn after_jump(slide: u64) -> ! {
         }
     });
     arch_paging::flush_all();
+    local::init_boot();
     debug_assert!(image_start() >= LINK_BASE, "the image left its area");
     crate::boot::enter(info)
 }
