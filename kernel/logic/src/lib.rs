@@ -18,6 +18,7 @@
 //! - [`rate`]: a limit on repeated messages.
 //! - [`ring`]: the kernel log.
 //! - [`events`]: the last few events, for crash reports.
+//! - [`symbols`]: functions and lines by address, for backtraces.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -43,6 +44,7 @@ pub mod ranks;
 pub mod rate;
 pub mod ring;
 pub mod runq;
+pub mod symbols;
 pub mod timers;
 
 pub mod cmdline;
