@@ -67,7 +67,9 @@ pub mod lock_ranks {
     #[inline]
     pub fn release(level: u8) {
         #[cfg(debug_assertions)]
-        percpu::with_ranks(|ranks| ranks.release(level));
+        if let Err(error) = percpu::with_ranks(|ranks| ranks.release(level)) {
+            panic!("lock order: {error}");
+        }
         #[cfg(not(debug_assertions))]
         let _ = level;
     }
@@ -75,7 +77,7 @@ pub mod lock_ranks {
     /// Whether this CPU holds any spin lock. Always false in release builds.
     pub fn any_held() -> bool {
         #[cfg(debug_assertions)]
-        return percpu::with_ranks(|ranks| !ranks.is_empty());
+        return percpu::with_ranks(|ranks| !ranks.held().is_empty());
         #[cfg(not(debug_assertions))]
         false
     }

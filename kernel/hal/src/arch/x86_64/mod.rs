@@ -22,7 +22,6 @@ use logic::memmap::MemoryKind;
 pub(crate) use boot::{image_layout, image_start};
 pub(crate) use local::{USER_CODE, USER_DATA, data_of as cpu_data_of};
 pub(crate) use paging::USER_TOP;
-pub(crate) use traps::{VECTOR_DEVICES, VECTOR_DEVICES_END};
 
 use crate::boot::BootInfo;
 use crate::percpu::CpuData;

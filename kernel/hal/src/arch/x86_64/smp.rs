@@ -22,7 +22,7 @@ use crate::time;
 use crate::trap::Registers;
 use crate::vmap::KernelStack;
 
-global_asm!(include_str!("trampoline.s"));
+global_asm!(include_str!("trampoline.s"), options(att_syntax));
 
 unsafe extern "C" {
     static ap_start: u8;

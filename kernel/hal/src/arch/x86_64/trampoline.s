@@ -9,34 +9,34 @@ ap_start:
 .code16
     cli
     cld
-    mov ax, cs
-    mov ds, ax
-    lgdtd [ap_gdt_pointer - ap_start]
-    mov eax, cr4
-    or eax, 1 << 5
-    mov cr4, eax
-    mov eax, [ap_root - ap_start]
-    mov cr3, eax
-    mov ecx, 0xc0000080
+    mov %cs, %ax
+    mov %ax, %ds
+    lgdtl ap_gdt_pointer - ap_start
+    mov %cr4, %eax
+    or $(1 << 5), %eax
+    mov %eax, %cr4
+    mov ap_root - ap_start, %eax
+    mov %eax, %cr3
+    mov $0xc0000080, %ecx
     rdmsr
-    or eax, (1 << 8) | (1 << 11)
+    or $((1 << 8) | (1 << 11)), %eax
     wrmsr
-    mov eax, 0x80010001
-    mov cr0, eax
-    jmp fword ptr [ap_far_pointer - ap_start]
+    mov $0x80010001, %eax
+    mov %eax, %cr0
+    ljmpl *(ap_far_pointer - ap_start)
 .code64
 ap_long:
-    xor eax, eax
-    mov ds, eax
-    mov es, eax
-    mov ss, eax
-    mov fs, eax
-    mov gs, eax
-    mov rsp, [rip + ap_stack]
-    mov rdi, [rip + ap_argument]
-    mov rax, [rip + ap_entry]
-    xor ebp, ebp
-    call rax
+    xor %eax, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    mov %eax, %fs
+    mov %eax, %gs
+    mov ap_stack(%rip), %rsp
+    mov ap_argument(%rip), %rdi
+    mov ap_entry(%rip), %rax
+    xor %ebp, %ebp
+    call *%rax
     ud2
 
 .balign 8

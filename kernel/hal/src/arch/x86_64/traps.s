@@ -241,7 +241,7 @@ compare_exchange_user_fault:
     mov eax, 1
     ret
 
-.section .rodata
+.section .data.rel.ro, "aw"
 .balign 8
 .global user_access_table
 user_access_table:

@@ -29,7 +29,7 @@ pvh_entry:
     mov $0x50564800, %edi       // "PVH": our own mark, PVH passes none in a register
     jmp start32
 
-.global multiboot2_entry, start64, no_long_mode_text
+.global multiboot2_entry, start64, no_long_mode_text, boot_gdt, boot_gdt_pointer
 multiboot2_entry:
     mov %eax, %edi              // 0x36d76289 if a Multiboot2 loader really jumped here
 
@@ -132,19 +132,17 @@ start32:
     and $~((1 << 29) | (1 << 30)), %eax  // caches on
     mov %eax, %cr0
 
-    // A far return into the 64-bit code segment of a table built on the stack.
-    pushl $0x00af9b00           // 64-bit code, ring 0
-    pushl $0x0000ffff
-    pushl $0
-    pushl $0
-    mov %esp, %eax
-    push %eax
-    pushw $15
-    lgdt (%esp)
-    lea OFFSET_START64(%ebp), %eax
-    pushl $8
-    push %eax
-    lretl
+    // Only this page is still mapped here: table, pointer and target all lie in it.
+    lgdtl PHYSICAL_BOOT_GDT_POINTER
+    ljmpl $8, $PHYSICAL_START64
+
+.balign 8
+boot_gdt:
+    .quad 0
+    .quad 0x00af9b000000ffff    // 64-bit code, ring 0
+boot_gdt_pointer:
+    .word 15
+    .long PHYSICAL_BOOT_GDT
 
 no_long_mode:
     lea OFFSET_NO_LONG_MODE_TEXT(%ebp), %esi

@@ -9,7 +9,7 @@ mod pvh;
 pub(crate) mod relocate;
 pub(crate) mod window;
 
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 
 use logic::addr::PhysAddr;
 
@@ -64,7 +64,7 @@ pub(crate) fn halt(problem: &str) -> ! {
          Start build/nacre.elf with QEMU's -kernel, GRUB's multiboot2, or a Limine-protocol loader such as \
          build/esp.img; give the machine 16 MiB of memory or more.\n"
     ));
-    super::power::exit_emulator(super::power::EmulatorExit::BootFailed);
+    super::power::exit_emulator(crate::power::EmulatorExit::BootFailed);
     super::cpu::halt_forever()
 }
 
@@ -78,9 +78,22 @@ unsafe extern "C" {
     static __relr_end: u64;
 }
 
+/// The address of a symbol of the linker script, computed from RIP. Not `&raw const`: that may load it from the global
+/// offset table, and the words there change while the image is being moved.
+macro_rules! address_of {
+    ($symbol:ident) => {{
+        let address: u64;
+        // SAFETY: computes an address, touches nothing.
+        unsafe {
+            asm!("lea {}, [rip + {}]", out(reg) address, sym $symbol, options(pure, nomem, nostack, preserves_flags));
+        }
+        address
+    }};
+}
+
 /// Virtual address of the image's first byte, wherever it is mapped right now.
 pub(crate) fn image_start() -> u64 {
-    (&raw const __image_start).addr() as u64
+    address_of!(__image_start)
 }
 
 /// Offsets from the image's start at which text ends, read-only data ends, memory ends; and the symbols' length.
@@ -96,11 +109,11 @@ pub(crate) fn image_layout() -> ImageLayout {
     let start = image_start();
     // SAFETY: the linker script places this u64 at the start of .rodata; the packer, long before, was the last to
     // write it. Volatile because the compiler sees only its initial zero.
-    let symbols_len = unsafe { (&raw const __symbols_len).read_volatile() };
+    let symbols_len = unsafe { core::ptr::with_exposed_provenance::<u64>(address_of!(__symbols_len) as usize).read_volatile() };
     ImageLayout {
-        text_end: (&raw const __text_end).addr() as u64 - start,
-        rodata_end: (&raw const __rodata_end).addr() as u64 - start,
-        end: (&raw const __image_end).addr() as u64 - start,
+        text_end: address_of!(__text_end) - start,
+        rodata_end: address_of!(__rodata_end) - start,
+        end: address_of!(__image_end) - start,
         symbols_len,
     }
 }
@@ -113,8 +126,8 @@ fn linked_image(start: PhysAddr) -> PhysRange {
 
 /// The RELR table: which words of the image hold addresses.
 pub(crate) fn relative_relocations() -> &'static [u64] {
-    let start = &raw const __relr_start;
-    let bytes = (&raw const __relr_end).addr() - start.addr();
+    let start = address_of!(__relr_start) as usize;
+    let bytes = address_of!(__relr_end) as usize - start;
     // SAFETY: the linker script brackets the table, 8-byte aligned and never written, with these two symbols.
-    unsafe { core::slice::from_raw_parts(start, bytes / 8) }
+    unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(start), bytes / 8) }
 }
