@@ -9,6 +9,7 @@
 //! - [`frame_cache`]: the per-CPU list of single frames.
 //! - [`slab`]: small objects cut from slabs, with per-CPU magazines.
 //! - [`cmdline`]: the kernel's command line in Linux's language.
+//! - [`cpio`]: reader of the initramfs's archive format.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -28,3 +29,4 @@ pub mod frame_cache;
 pub mod slab;
 
 pub mod cmdline;
+pub mod cpio;
