@@ -10,6 +10,7 @@
 //! - [`slab`]: small objects cut from slabs, with per-CPU magazines.
 //! - [`cmdline`]: the kernel's command line in Linux's language.
 //! - [`cpio`]: reader of the initramfs's archive format.
+//! - [`elf`]: what to map to run a program.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -30,3 +31,4 @@ pub mod slab;
 
 pub mod cmdline;
 pub mod cpio;
+pub mod elf;
