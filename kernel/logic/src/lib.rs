@@ -19,6 +19,8 @@
 //! - [`ring`]: the kernel log.
 //! - [`events`]: the last few events, for crash reports.
 //! - [`symbols`]: functions and lines by address, for backtraces.
+//! - [`cpio`]: reader of the initramfs's archive format.
+//! - [`elf`]: what to map to run a program.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -48,3 +50,5 @@ pub mod symbols;
 pub mod timers;
 
 pub mod cmdline;
+pub mod cpio;
+pub mod elf;
