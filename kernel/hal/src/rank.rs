@@ -38,6 +38,8 @@ ranks! {
     WaitQueue = 50;
     /// The timers of one CPU.
     Timers = 60;
+    /// One thread's scheduling state.
+    ThreadState = 65;
     /// The threads ready to run on one CPU.
     RunQueue = 70;
     /// Kernel virtual mappings outside the direct map.
