@@ -1,8 +1,9 @@
 //! The kernel's command line in Linux's language.
 //!
 //! Words are split as `next_arg` of Linux's lib/cmdline.c does it; which words mean what follows
-//! Documentation/admin-guide/kernel-parameters.rst, and what becomes of the others follows `unknown_bootoption`
-//! of init/main.c. Nothing is copied: all results borrow from the line. The boot code is the only caller.
+//! Documentation/admin-guide/kernel-parameters.rst, and what becomes of the others follows
+//! `unknown_bootoption` of init/main.c. Nothing is copied: all results borrow from the line. The boot code is
+//! the only caller.
 //!
 //! In dependency order:
 //! - [`words`]: splitting the line.

@@ -1,7 +1,8 @@
 //! The slabs of one size: where the next object comes from, and when a slab goes back.
 //!
-//! Partial slabs come first, the one that got an object back last in front; empty ones only when no partial one
-//! is left, so that they have a chance to leave. Full slabs are in no list. One lock of `hal` guards it all.
+//! Partial slabs come first, the one that got an object back last in front; empty ones only when no partial
+//! one is left, so that they have a chance to leave. Full slabs are in no list. One lock of `hal` guards it
+//! all.
 
 use super::header::{List, NO_SLAB, ObjectIndex, Occupancy, SlabError, SlabHeader};
 use super::size_class::{ClassIndex, Layout};
