@@ -11,6 +11,7 @@
 //! - [`cmdline`]: the kernel's command line in Linux's language.
 //! - [`cpio`]: reader of the initramfs's archive format.
 //! - [`elf`]: what to map to run a program.
+//! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -32,3 +33,5 @@ pub mod slab;
 pub mod cmdline;
 pub mod cpio;
 pub mod elf;
+
+pub mod acpi;
