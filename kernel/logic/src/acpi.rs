@@ -9,6 +9,11 @@
 //! - [`list`]: a list of fixed capacity.
 //! - [`table`]: reading and verifying any table.
 //! - [`root`]: from the root pointer to the tables.
+//! - [`madt`]: CPUs and interrupt controllers.
+//! - [`fadt`]: fixed registers.
+//! - [`hpet`]: the high precision event timer.
+//! - [`srat`]: NUMA nodes.
+//! - [`mcfg`]: PCI Express configuration space.
 //! - [`sleep`]: how to power off.
 
 pub mod list;
@@ -17,9 +22,27 @@ pub mod table;
 
 pub mod root;
 
+pub mod madt;
+
+pub mod fadt;
+
+pub mod hpet;
+
+pub mod srat;
+
+pub mod mcfg;
+
 pub mod sleep;
 
+#[cfg(test)]
+mod tests;
+
+pub use fadt::{Fadt, Register, Space};
+pub use hpet::Hpet;
 pub use list::List;
+pub use madt::Madt;
+pub use mcfg::Mcfg;
 pub use root::{Root, find_rsdp};
 pub use sleep::s5_values;
+pub use srat::Srat;
 pub use table::{AcpiError, Memory, Problem, Signature, Table};
