@@ -6,8 +6,8 @@
 //! the only caller.
 //!
 //! In dependency order:
-//! - [`words`]: splitting the line.
-//! - [`settings`]: the meaning of each word.
+//! - [`mod@words`]: splitting the line.
+//! - [`mod@settings`]: the meaning of each word.
 //! - [`options`]: all settings together, and what init gets.
 
 pub mod words;
