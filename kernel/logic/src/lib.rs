@@ -21,6 +21,7 @@
 //! - [`symbols`]: functions and lines by address, for backtraces.
 //! - [`cpio`]: reader of the initramfs's archive format.
 //! - [`elf`]: what to map to run a program.
+//! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -52,3 +53,5 @@ pub mod timers;
 pub mod cmdline;
 pub mod cpio;
 pub mod elf;
+
+pub mod acpi;

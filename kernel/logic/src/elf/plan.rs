@@ -70,12 +70,13 @@ pub struct Segment {
     pub start: u64,
     /// The first address past the last page.
     pub end: u64,
-    /// Where the pages from the file end: from `start` to here map the file, from here to `end` zeroed memory.
+    /// Where the pages from the file end: from `start` to here map the file, from here to `end` zeroed
+    /// memory.
     pub file_pages_end: u64,
     /// What in the file belongs at `start`.
     pub file_offset: u64,
-    /// Where the bytes from the file end, exactly. When `memory_end` is above, zeros follow up to the end of the
-    /// page.
+    /// Where the bytes from the file end, exactly. When `memory_end` is above, zeros follow up to the end of
+    /// the page.
     pub file_end: u64,
     /// Where the segment ends, exactly.
     pub memory_end: u64,
@@ -115,8 +116,8 @@ pub struct LoadPlan {
 }
 
 impl LoadPlan {
-    /// The segments in ascending order; there is at least one. Neighbours may share a page, and then the later
-    /// one's mapping replaces the earlier one's, as mapping them in order with MAP_FIXED does.
+    /// The segments in ascending order; there is at least one. Neighbours may share a page, and then the
+    /// later one's mapping replaces the earlier one's, as mapping them in order with MAP_FIXED does.
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.segments.iter().flatten()
     }
@@ -165,8 +166,8 @@ impl Header {
         Ok(plan)
     }
 
-    /// Where the table is in memory when this segment holds its first byte. Linux derives AT_PHDR the same way
-    /// since 5.18; PT_PHDR says it too, but not every linker writes one.
+    /// Where the table is in memory when this segment holds its first byte. Linux derives AT_PHDR the same
+    /// way since 5.18; PT_PHDR says it too, but not every linker writes one.
     fn address_of_table(&self, load: &ProgramHeader) -> Option<u64> {
         let into_segment = self.table_offset.checked_sub(load.offset)?;
         (into_segment < load.file_len).then(|| load.address.checked_add(into_segment))?
@@ -269,8 +270,8 @@ fn stack_flag(headers: impl Iterator<Item = ProgramHeader>) -> StackFlag {
     }
 }
 
-/// The largest alignment any segment asks for. Linux ignores those that are no power of two; we ignore also those
-/// above 1 GiB, the largest page there is, for they would leave ASLR no choice of address.
+/// The largest alignment any segment asks for. Linux ignores those that are no power of two; we ignore also
+/// those above 1 GiB, the largest page there is, for they would leave ASLR no choice of address.
 fn alignment(loads: impl Iterator<Item = ProgramHeader>) -> u64 {
     let wanted = loads.map(|load| load.align);
     wanted.filter(|align| align.is_power_of_two() && *align <= 1 << 30).fold(PAGE_SIZE, u64::max)
