@@ -181,7 +181,7 @@ pub fn unpark(thread: &Arc<Thread>) {
 
 /// Puts a thread that is nowhere on the queue of the CPU that suits it best.
 fn enqueue(thread: &Arc<Thread>, shared: &mut Shared, reason: Reason) {
-    let number = choose_cpu(shared);
+    let number = choose_cpu(thread, shared);
     let Some(target) = get(number) else { panic!("CPU {number} was chosen and is not up") };
     let mut queue = target.queue.lock();
     let now = time::now_ns();
@@ -200,9 +200,9 @@ fn enqueue(thread: &Arc<Thread>, shared: &mut Shared, reason: Reason) {
 }
 
 /// The last CPU if it is idle, else an idle one, else the last one; always an allowed one.
-fn choose_cpu(shared: &Shared) -> usize {
+fn choose_cpu(thread: &Thread, shared: &Shared) -> usize {
     let ready = CpuSet::from_words([smp::online_mask(), 0, 0, 0]);
-    let allowed = shared.affinity.and(&ready);
+    let allowed = thread.affinity().and(&ready);
     let last = shared.sched.last_cpu().filter(|&last| allowed.contains(last));
     let idle = allowed.and(&CpuSet::from_words([IDLE.load(Ordering::Relaxed), 0, 0, 0]));
     let chosen = match last {
@@ -253,6 +253,7 @@ pub(super) fn exit() -> ! {
 
 fn leave(why: Leave) {
     let interrupts = cpu::irq_off();
+    balance_if_due(here());
     let next = choose_next(why);
     if let Some(next) = next {
         hal::context::switch(next);
@@ -272,7 +273,6 @@ fn choose_next(why: Leave) -> Option<Arc<hal::context::Context>> {
         return None;
     }
     let now = time::now_ns();
-    balance_if_due(cpu, now);
     let mut queue = cpu.queue.lock();
     let ran = now.saturating_sub(queue.charged_at);
     queue.charged_at = now;
@@ -365,7 +365,7 @@ pub fn on_timer() {
     super::timer::fire_expired(now);
     if now >= cpu.slice_end.load(Ordering::Relaxed) {
         trap::request_reschedule(cpu::id());
-        ask_lighter_cpu(cpu);
+        ask_lighter_cpu();
     }
     arm(cpu);
 }
@@ -378,7 +378,6 @@ pub(super) fn timers_changed() {
 fn loads(into: &mut [u64; cpu::MAX_CPUS]) -> &[u64] {
     let mut count = 0;
     for (slot, cpu) in into.iter_mut().zip(CPUS.get().into_iter().flat_map(PerCpu::iter)) {
-        // A CPU that is not up looks as loaded as can be: nobody gives it anything, and `steal` finds nothing there.
         *slot = cpu.get().map_or(0, |cpu| cpu.load.load(Ordering::Relaxed));
         count += 1;
     }
@@ -386,7 +385,7 @@ fn loads(into: &mut [u64; cpu::MAX_CPUS]) -> &[u64] {
 }
 
 /// Wakes the CPU with the least to do if this one has enough more; it then pulls.
-fn ask_lighter_cpu(cpu: &Cpu) {
+fn ask_lighter_cpu() {
     let mut space = [0; cpu::MAX_CPUS];
     let loads = loads(&mut space);
     let lightest = (0..loads.len()).filter(|&number| get(number).is_some()).min_by_key(|&number| loads[number]);
@@ -396,28 +395,23 @@ fn ask_lighter_cpu(cpu: &Cpu) {
         target.next_balance.store(0, Ordering::Relaxed);
         trap::request_reschedule(lightest.index());
     }
-    let _ = cpu;
 }
 
-/// Pulls a thread from the busiest CPU if that pays. The caller holds its own thread's state, no run queue.
-fn balance_if_due(cpu: &Cpu, now: u64) {
-    if smp::online_mask().is_power_of_two() || now < cpu.next_balance.load(Ordering::Relaxed) {
+/// Pulls a thread from the busiest CPU if that pays. No lock is held.
+fn balance_if_due(cpu: &Cpu) {
+    if smp::online_mask().is_power_of_two() {
+        return;
+    }
+    let now = time::now_ns();
+    if now < cpu.next_balance.load(Ordering::Relaxed) {
         return;
     }
     cpu.next_balance.store(now + BALANCE_NS, Ordering::Relaxed);
     let Some(me) = CpuId::from_index(cpu::id()) else { return };
     let mut space = [0; cpu::MAX_CPUS];
     if let Some(found) = runq::balance(loads(&mut space), me) {
-        PULL.store(pack(found.busiest, me), Ordering::Relaxed);
+        pull(found.busiest.index(), found.max_weight);
     }
-}
-
-/// A pull that `balance_if_due` decided on and the idle thread or the next tick carries out: it needs another thread's
-/// state, which cannot be locked while this thread's is.
-static PULL: AtomicU64 = AtomicU64::new(NEVER);
-
-fn pack(busiest: CpuId, me: CpuId) -> u64 {
-    (busiest.index() as u64) << 32 | me.index() as u64
 }
 
 /// Takes a waiting thread from CPU `victim` to this one. No lock is held.
@@ -426,10 +420,7 @@ fn pull(victim: usize, max_weight: u64) -> bool {
     let Some(from) = get(victim) else { return false };
     let departed = {
         let mut queue = from.queue.lock();
-        let departed = queue.queue.steal(max_weight, |thread| {
-            // Never waits: the victim's lock is inside the thread's.
-            thread.shared.try_lock().is_some_and(|shared| shared.affinity.contains(me))
-        });
+        let departed = queue.queue.steal(max_weight, |thread| thread.affinity().contains(me));
         note_load(from, &queue);
         departed
     };

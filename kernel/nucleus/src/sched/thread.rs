@@ -40,7 +40,6 @@ pub(super) struct Shared {
     pub(super) status: Status,
     /// It was unparked while it was not parked: the next park returns at once.
     pub(super) has_token: bool,
-    pub(super) affinity: CpuSet,
 }
 
 /// What a thread runs.
@@ -53,6 +52,8 @@ pub struct Thread {
     pub(super) context: Arc<Context>,
     pub(super) shared: Lock<Shared, rank::ThreadState>,
     body: Lock<Option<Body>, rank::ThreadState>,
+    /// CPUs it may run on, a bit each; not in `shared`, because a thief reads it under a run queue's lock.
+    affinity: AtomicU64,
     /// A signal or a kill is waiting: interruptible waits end.
     interrupted: AtomicBool,
     pub(super) is_idle: bool,
@@ -99,9 +100,9 @@ impl Thread {
                 sched: SchedState::new(policy),
                 status: Status::Blocked,
                 has_token: false,
-                affinity: CpuSet::ALL,
             }),
             body: Lock::new(body),
+            affinity: AtomicU64::new(u64::MAX),
             interrupted: AtomicBool::new(false),
             is_idle: false,
             switches: AtomicU64::new(0),
@@ -135,7 +136,7 @@ impl Thread {
 
     /// The CPUs it may run on.
     pub fn affinity(&self) -> CpuSet {
-        self.shared.lock().affinity
+        CpuSet::from_words([self.affinity.load(Ordering::Relaxed), 0, 0, 0])
     }
 
     /// Says on which CPUs it may run; takes effect the next time it is queued.
@@ -147,7 +148,7 @@ impl Thread {
         if allowed.and(&online).is_empty() {
             return Err(Errno::EINVAL);
         }
-        self.shared.lock().affinity = allowed;
+        self.affinity.store(allowed.words()[0], Ordering::Relaxed);
         Ok(())
     }
 
