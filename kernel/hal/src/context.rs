@@ -9,9 +9,13 @@ use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use logic::addr::PhysAddr;
+
 use crate::arch;
 use crate::cpu;
+use crate::memory;
 use crate::percpu;
+use crate::space::AddressSpace;
 use crate::vmap::KernelStack;
 
 /// What a thread is to the CPU.
@@ -20,6 +24,8 @@ pub struct Context {
     /// A CPU runs on this stack, or has not quite left it.
     on_cpu: AtomicBool,
     fpu: Option<UnsafeCell<Fpu>>,
+    /// The program's memory; `None` runs on the kernel's own tables.
+    space: UnsafeCell<Option<Arc<AddressSpace>>>,
     /// Held to be freed with the context; the boot contexts run on stacks of their own.
     _stack: Option<KernelStack>,
 }
@@ -53,6 +59,7 @@ impl Context {
             stack_pointer: UnsafeCell::new(pointer),
             on_cpu: AtomicBool::new(false),
             fpu,
+            space: UnsafeCell::new(None),
             _stack: Some(stack),
         })
     }
@@ -68,11 +75,13 @@ impl Drop for Context {
 pub(crate) struct Running {
     current: Option<Arc<Context>>,
     previous: Option<Arc<Context>>,
+    /// The root table the CPU uses.
+    root: PhysAddr,
 }
 
 impl Running {
     pub(crate) const fn new() -> Self {
-        Running { current: None, previous: None }
+        Running { current: None, previous: None, root: PhysAddr::ZERO }
     }
 }
 
@@ -82,6 +91,7 @@ pub fn adopt() -> Arc<Context> {
         stack_pointer: UnsafeCell::new(0),
         on_cpu: AtomicBool::new(true),
         fpu: None,
+        space: UnsafeCell::new(None),
         _stack: None,
     });
     percpu::with_running(|running| running.current = Some(context.clone()));
@@ -102,6 +112,9 @@ pub fn switch(to: Arc<Context>) {
     }
     let to_pointer = Arc::as_ptr(&to);
     let from_pointer = percpu::with_running(|running| {
+        // SAFETY: `to` was won above; its cells are this CPU's from here on.
+        let root = unsafe { (*to.space.get()).as_ref().map_or_else(memory::kernel_root, |space| space.root()) };
+        load_root(running, root);
         running.previous = running.current.replace(to);
         running.previous.as_ref().map_or(core::ptr::null(), Arc::as_ptr)
     });
@@ -117,6 +130,28 @@ pub fn switch(to: Arc<Context>) {
         arch::context::switch(from.stack_pointer.get(), to.stack_pointer.get(), from.on_cpu.as_ptr().cast());
     }
     finish_switch();
+}
+
+fn load_root(running: &mut Running, root: PhysAddr) {
+    if running.root != root {
+        running.root = root;
+        // SAFETY: every root maps the kernel alike (`share_kernel_half`); the context that is about to be current, or
+        // is, owns the space, so the root is not freed while the CPU uses it.
+        unsafe { arch::paging::load_root(root) };
+    }
+}
+
+/// Makes the running context, and so this CPU, use `space`; `None` goes back to the kernel's own tables.
+pub fn enter_space(space: Option<Arc<AddressSpace>>) {
+    let old = percpu::with_running(|running| {
+        let root = space.as_ref().map_or_else(memory::kernel_root, |space| space.root());
+        load_root(running, root);
+        let context = running.current.as_ref()?;
+        // SAFETY: the context runs on this CPU, so its cells are this CPU's, and interrupts are off.
+        core::mem::replace(unsafe { &mut *context.space.get() }, space)
+    });
+    // Outside: freeing a space takes locks and time.
+    drop(old);
 }
 
 /// The first thing a new context does: lets go of the one it was switched to from.
