@@ -113,7 +113,8 @@ fn functions_and_lines_are_found() {
     let line = source.lines().position(|line| line.contains("fn entry")).unwrap() + 1;
     assert_eq!(shown("entry", 0), format!("entry+0x0 (tests/sample/kernel.rs:{line})"));
     let divide = shown("divide", 1);
-    assert!(divide.starts_with("sample::deep::inside::divide+0x1 ("), "{divide}");
+    // Not the line of core that is inlined there.
+    assert!(divide.starts_with("sample::deep::inside::divide+0x1 (tests/sample/kernel.rs:"), "{divide}");
     assert_eq!(shown("start64", 1), "start64+0x1");
     assert!(symbols.lookup(u32::MAX, &mut Buffers::new()).is_none());
 
