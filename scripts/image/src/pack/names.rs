@@ -1,10 +1,35 @@
 //! Names as a person wants to read them in a backtrace.
 
+use std::iter::Peekable;
 use std::path::Path;
+use std::str::Chars;
 
-/// A demangled function name without the crate hashes.
+/// Generic arguments longer than this say less than they hide.
+const MAX_ARGUMENTS_LEN: usize = 40;
+
+/// A demangled function name without crate hashes and without long generic arguments.
 pub(super) fn function(mangled: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(mangled))
+    let full = format!("{:#}", rustc_demangle::demangle(mangled));
+    shortened(&mut full.chars().peekable())
+}
+
+/// The text up to the `>` that closes it, with every `Type<long arguments>` in it made `Type<_>`.
+fn shortened(rest: &mut Peekable<Chars<'_>>) -> String {
+    let mut text = String::new();
+    while let Some(next) = rest.next() {
+        match next {
+            '>' if !text.ends_with('-') => break,
+            '<' => {
+                // Behind a name come arguments; elsewhere a qualified type, as in `<Type as Trait>::name`.
+                let is_arguments = text.ends_with(|last: char| last.is_alphanumeric() || "_:".contains(last));
+                let inner = shortened(rest);
+                let is_long = is_arguments && inner.len() > MAX_ARGUMENTS_LEN;
+                text.extend(["<", if is_long { "_" } else { &inner }, ">"]);
+            }
+            other => text.push(other),
+        }
+    }
+    text
 }
 
 /// Whose source a file is.
@@ -76,5 +101,21 @@ mod tests {
     fn names_lose_their_hashes() {
         assert_eq!(function("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
         assert_eq!(function("start64"), "start64");
+    }
+
+    #[test]
+    fn long_generic_arguments_are_left_out() {
+        let short = |name: &str| shortened(&mut name.chars().peekable());
+        assert_eq!(
+            short("<a::Once<b::Type> as c::Trait>::get::<d>"),
+            "<a::Once<b::Type> as c::Trait>::get::<d>"
+        );
+        let long = "core::result::Result<alpha::beta::Gamma, delta::epsilon::zeta::Eta>";
+        assert_eq!(
+            short(&format!("<a::Once<{long}>>::get::<{long}>::{{closure#0}}")),
+            "<a::Once<core::result::Result<_>>>::get::<core::result::Result<_>>::{closure#0}"
+        );
+        assert_eq!(short("a::map::<fn(&b) -> c>::call"), "a::map::<fn(&b) -> c>::call");
+        assert_eq!(short("a<b"), "a<b>");
     }
 }
