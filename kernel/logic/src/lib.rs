@@ -2,6 +2,25 @@
 //!
 //! No statics, locks, clocks or I/O; callers bring memory, time and randomness. A module may use only
 //! modules listed above it:
+//! - [`addr`]: physical and virtual addresses, frame numbers, the page size.
+//! - [`memmap`]: the firmware's memory map, sorted and made free of overlaps.
+//! - [`buddy`]: frames of one zone in blocks of powers of two.
+//! - [`zones`]: how RAM is divided into zones and in which order they are tried.
+//! - [`frame_cache`]: the per-CPU list of single frames.
+//! - [`slab`]: small objects cut from slabs, with per-CPU magazines.
+//! - [`cpuset`]: sets of processors and their text form.
+//! - `heap`: the indexed heap under `runq` and `timers`.
+//! - [`runq`]: who runs next on a processor.
+//! - [`timers`]: what is due when on a processor.
+//! - [`cmdline`]: the kernel's command line in Linux's language.
+//! - [`ranks`]: the order in which locks are taken.
+//! - [`calibrate`]: counter frequencies and tick conversions.
+//! - [`rate`]: a limit on repeated messages.
+//! - [`ring`]: the kernel log.
+//! - [`events`]: the last few events, for crash reports.
+//! - [`symbols`]: functions and lines by address, for backtraces.
+//! - [`cpio`]: reader of the initramfs's archive format.
+//! - [`elf`]: what to map to run a program.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,3 +29,26 @@ extern crate alloc;
 
 #[cfg(test)]
 extern crate std;
+
+pub mod addr;
+pub mod memmap;
+
+pub mod buddy;
+pub mod zones;
+
+pub mod frame_cache;
+pub mod slab;
+pub mod calibrate;
+pub mod cpuset;
+pub mod events;
+mod heap;
+pub mod ranks;
+pub mod rate;
+pub mod ring;
+pub mod runq;
+pub mod symbols;
+pub mod timers;
+
+pub mod cmdline;
+pub mod cpio;
+pub mod elf;

@@ -1,0 +1,26 @@
+//! The architecture contract: what a port provides. Adding one means writing one folder.
+//!
+//! | item | what |
+//! |---|---|
+//! | `boot` | fills [`crate::boot::BootInfo`], builds the first page tables, ends in [`crate::boot::enter`] |
+//! | `cpu` | `id`, `irq_off`/`irq_restore`/`irq_on`, `wait_for_interrupt`, `halt_forever`, `entropy`, `summary` |
+//! | `cpu_data`, `cpu_data_of` | a CPU's [`crate::percpu::CpuData`] |
+//! | `paging` | the entry codec (`encode_page`, `encode_table`, `decode`, `LEVELS`), roots, TLB flushes |
+//! | `context` | `prepare_stack`, `switch`, `enter_user`, FPU save and restore |
+//! | `classify` | why user mode ended |
+//! | `usercopy` | `copy_in`, `copy_out`, `zero`, `compare_exchange`, recovering from faults |
+//! | `clock` | `now_ns`, `arm`, calibration |
+//! | `smp` | start CPUs, send interrupts between them |
+//! | `console` | `put` |
+//! | `power` | off, reset, exit of an emulator |
+//! | constants | `USER_TOP`, `USER_CODE`, `USER_DATA`, vectors |
+
+#[cfg(not(target_os = "none"))]
+mod host;
+#[cfg(all(target_os = "none", target_arch = "x86_64"))]
+mod x86_64;
+
+#[cfg(not(target_os = "none"))]
+pub(crate) use host::*;
+#[cfg(all(target_os = "none", target_arch = "x86_64"))]
+pub(crate) use x86_64::*;

@@ -1,0 +1,68 @@
+//! Power off through ACPI, reset through ACPI, the keyboard controller or a triple fault; QEMU's debug exit.
+//!
+//! Spec: ACPI 6.5, section 4.8.3 (fixed hardware) and 4.8.3.7 (sleep control register).
+
+use super::{acpi, port};
+use crate::mmio::Mmio;
+use crate::power::EmulatorExit;
+
+const SLEEP_ENABLE: u16 = 1 << 13;
+const DEBUG_EXIT: u16 = 0xf4;
+const KEYBOARD_COMMAND: u16 = 0x64;
+const KEYBOARD_RESET: u8 = 0xfe;
+
+/// Turns the machine off; returns only if it cannot be.
+pub(crate) fn off() {
+    acpi::with_platform(|platform| {
+        let Some(power) = &platform.power else { return };
+        let (type_a, type_b) = power.sleep_types;
+        if let Some(register) = power.sleep_control {
+            // SLP_TYP in bits 2-4, SLP_EN bit 5.
+            register.write8(type_a << 2 | 1 << 5);
+        }
+        if let Some(control) = power.control_a {
+            port::write16(control, u16::from(type_a) << 10 | SLEEP_ENABLE);
+        }
+        if let Some(control) = power.control_b {
+            port::write16(control, u16::from(type_b) << 10 | SLEEP_ENABLE);
+        }
+    });
+}
+
+/// Resets the machine, one way or another.
+pub(crate) fn reset() -> ! {
+    acpi::with_platform(|platform| {
+        if let Some((register, value)) = platform.reset {
+            register.write8(value);
+        }
+    });
+    port::write8(KEYBOARD_COMMAND, KEYBOARD_RESET);
+    super::cpu::halt_forever()
+}
+
+/// Writes to QEMU's `isa-debug-exit`; a machine without it ignores the write.
+pub(crate) fn exit_emulator(how: EmulatorExit) {
+    let code = match how {
+        EmulatorExit::Success => 0x10,
+        EmulatorExit::Failure => 0x11,
+        EmulatorExit::Panic => 0x12,
+        EmulatorExit::BootFailed => 0x13,
+    };
+    port::write8(DEBUG_EXIT, code);
+}
+
+/// An 8-bit register that firmware named: a port, or memory that was mapped when its table was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FirmwareRegister {
+    Port(u16),
+    Memory(Mmio<u8>),
+}
+
+impl FirmwareRegister {
+    fn write8(self, value: u8) {
+        match self {
+            FirmwareRegister::Port(number) => port::write8(number, value),
+            FirmwareRegister::Memory(register) => register.write(value),
+        }
+    }
+}

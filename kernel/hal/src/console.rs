@@ -1,0 +1,39 @@
+//! The early console: bytes out, nothing in. Serves the log and the panic screen until a terminal takes over.
+//!
+//! One lock (rank `Console`) keeps lines of different CPUs apart; a panic breaks it open.
+
+use core::fmt;
+
+use crate::arch;
+use crate::rank;
+use crate::spin::Lock;
+
+static OUTPUT: Lock<(), rank::Console> = Lock::new(());
+
+/// Writes text, whole, before another CPU may write.
+pub fn write(text: &[u8]) {
+    let _whole = OUTPUT.lock();
+    arch::console::put(text);
+}
+
+/// Writes formatted text as one piece.
+pub fn print(arguments: fmt::Arguments<'_>) {
+    let _whole = OUTPUT.lock();
+    // The writer below cannot fail, and a `Display` that does has nothing better to print.
+    let _ = fmt::write(&mut Unlocked, arguments);
+}
+
+/// Writes without the lock: for panics, when its holder may be the one that failed.
+pub fn print_unlocked(arguments: fmt::Arguments<'_>) {
+    // As in `print`.
+    let _ = fmt::write(&mut Unlocked, arguments);
+}
+
+struct Unlocked;
+
+impl fmt::Write for Unlocked {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        arch::console::put(text.as_bytes());
+        Ok(())
+    }
+}

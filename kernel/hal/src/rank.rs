@@ -1,0 +1,53 @@
+//! Lock ranks: the one order in which locks may nest.
+//!
+//! Every lock names its rank in its type. The list runs outermost first: a CPU (or thread, for sleeping locks) that
+//! holds a rank may only take later ones. Debug builds check it (`cpu::lock_ranks`).
+
+/// A place in the lock order.
+pub trait Rank {
+    /// Position; larger is inner.
+    const LEVEL: u8;
+    /// What the checker prints.
+    const NAME: &'static str;
+}
+
+macro_rules! ranks {
+    ($($(#[doc = $text:literal])* $name:ident = $level:literal;)*) => {
+        $(
+            $(#[doc = $text])*
+            #[derive(Debug)]
+            pub enum $name {}
+            impl Rank for $name {
+                const LEVEL: u8 = $level;
+                const NAME: &'static str = stringify!($name);
+            }
+        )*
+    };
+}
+
+ranks! {
+    /// The tree of processes: parents, children, exit codes.
+    ProcessTree = 10;
+    /// One process: its memory and what its threads share.
+    Task = 20;
+    /// A user address space.
+    AddressSpace = 30;
+    /// The list of all threads.
+    ThreadList = 40;
+    /// The waiters of one wait queue.
+    WaitQueue = 50;
+    /// The timers of one CPU.
+    Timers = 60;
+    /// The threads ready to run on one CPU.
+    RunQueue = 70;
+    /// Kernel virtual mappings outside the direct map.
+    KernelMap = 80;
+    /// One slab size class, or the large end of the heap.
+    Heap = 100;
+    /// The free frames of one zone.
+    Frames = 110;
+    /// The ring of log records.
+    Log = 120;
+    /// The console's output port.
+    Console = 130;
+}

@@ -1,0 +1,108 @@
+//! Spin locks: interrupts are off while one is held, so interrupt handlers may take them too.
+//!
+//! Based on the `spin` crate's test-and-test-and-set mutex (a ticket lock convoys when the host preempts a virtual
+//! CPU that holds or waits for it). Every lock names its [`Rank`]; debug builds check the order at each acquisition.
+
+pub use spin::Once;
+
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+
+use crate::cpu;
+use crate::rank::Rank;
+
+/// A lock around data that an interrupt may touch or that is held for a few instructions.
+pub struct Lock<T: ?Sized, R: Rank> {
+    rank: PhantomData<fn() -> R>,
+    inner: spin::mutex::SpinMutex<T>,
+}
+
+impl<T, R: Rank> Lock<T, R> {
+    /// An unlocked lock.
+    pub const fn new(value: T) -> Self {
+        Lock { rank: PhantomData, inner: spin::mutex::SpinMutex::new(value) }
+    }
+}
+
+impl<T: ?Sized, R: Rank> Lock<T, R> {
+    /// Takes the lock; interrupts stay off until the guard is dropped.
+    ///
+    /// # Panics
+    /// In debug builds, when a lock of the same or an inner rank is held.
+    pub fn lock(&self) -> Guard<'_, T, R> {
+        let interrupts = cpu::irq_off();
+        cpu::lock_ranks::acquire(R::LEVEL, R::NAME);
+        Guard { inner: Some(self.inner.lock()), interrupts, rank: PhantomData }
+    }
+
+    /// Takes the lock if it is free.
+    pub fn try_lock(&self) -> Option<Guard<'_, T, R>> {
+        let interrupts = cpu::irq_off();
+        match self.inner.try_lock() {
+            Some(inner) => {
+                cpu::lock_ranks::acquire(R::LEVEL, R::NAME);
+                Some(Guard { inner: Some(inner), interrupts, rank: PhantomData })
+            }
+            None => {
+                cpu::irq_restore(interrupts);
+                None
+            }
+        }
+    }
+
+    /// Locks two locks of one rank, ordered by address so that two CPUs cannot wait for each other.
+    pub fn lock_both<'a>(first: &'a Self, second: &'a Self) -> (Guard<'a, T, R>, Guard<'a, T, R>)
+    where
+        T: Sized,
+    {
+        debug_assert!(!core::ptr::eq(first, second), "the same lock twice");
+        if core::ptr::from_ref(first) < core::ptr::from_ref(second) {
+            let outer = first.lock();
+            (outer, second.lock_paired())
+        } else {
+            let outer = second.lock();
+            (first.lock_paired(), outer)
+        }
+    }
+
+    fn lock_paired(&self) -> Guard<'_, T, R> {
+        let interrupts = cpu::irq_off();
+        cpu::lock_ranks::acquire_pair(R::LEVEL, R::NAME);
+        Guard { inner: Some(self.inner.lock()), interrupts, rank: PhantomData }
+    }
+}
+
+/// Proof that a [`Lock`] is held.
+pub struct Guard<'a, T: ?Sized, R: Rank> {
+    /// `None` only inside `drop`, which must unlock before it lets interrupts in.
+    inner: Option<spin::mutex::SpinMutexGuard<'a, T>>,
+    interrupts: cpu::InterruptState,
+    rank: PhantomData<fn() -> R>,
+}
+
+impl<T: ?Sized, R: Rank> Deref for Guard<'_, T, R> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        match &self.inner {
+            Some(inner) => inner,
+            None => unreachable!("a guard outlives its lock"),
+        }
+    }
+}
+
+impl<T: ?Sized, R: Rank> DerefMut for Guard<'_, T, R> {
+    fn deref_mut(&mut self) -> &mut T {
+        match &mut self.inner {
+            Some(inner) => inner,
+            None => unreachable!("a guard outlives its lock"),
+        }
+    }
+}
+
+impl<T: ?Sized, R: Rank> Drop for Guard<'_, T, R> {
+    fn drop(&mut self) {
+        self.inner = None;
+        cpu::lock_ranks::release(R::LEVEL);
+        cpu::irq_restore(self.interrupts);
+    }
+}

@@ -1,0 +1,27 @@
+//! The monotonic clock and the one-shot timer of each CPU.
+
+use crate::arch;
+
+/// Nanoseconds since boot; never goes back.
+#[inline]
+pub fn now_ns() -> u64 {
+    arch::clock::now_ns()
+}
+
+/// Lets this CPU's timer interrupt come at `deadline_ns`, at once if that has passed; `None` stops it.
+pub fn arm(deadline_ns: Option<u64>) {
+    arch::clock::arm(deadline_ns);
+}
+
+/// One line: frequencies, and which clocks they were checked against.
+pub fn summary() -> impl core::fmt::Display {
+    arch::clock::summary()
+}
+
+/// Waits without sleeping: for hardware that needs a pause.
+pub fn spin_ns(duration: u64) {
+    let end = now_ns() + duration;
+    while now_ns() < end {
+        crate::cpu::relax();
+    }
+}

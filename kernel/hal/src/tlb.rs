@@ -1,0 +1,70 @@
+//! TLB shootdown: no CPU may use a kernel translation after its page has been given away.
+//!
+//! One request at a time: the sender publishes a range, interrupts the other CPUs and waits until each has flushed.
+//! CPUs that wait to send serve requests meanwhile, so two senders never wait for each other. A CPU that spins for a
+//! lock with interrupts off would keep the sender waiting: so nobody sends while holding a spin lock.
+
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use logic::addr::{PAGE_SIZE, VirtAddr};
+
+use crate::arch;
+use crate::cpu::{self, MAX_CPUS};
+use crate::smp;
+
+/// Above this many pages everything is flushed instead.
+const RANGE_LIMIT: u64 = 32;
+
+static SENDER: AtomicUsize = AtomicUsize::new(NOBODY);
+static START: AtomicU64 = AtomicU64::new(0);
+static PAGES: AtomicU64 = AtomicU64::new(0);
+/// CPUs that have not flushed yet, a bit each.
+static WAITING_FOR: AtomicU64 = AtomicU64::new(0);
+const NOBODY: usize = usize::MAX;
+const _: () = assert!(MAX_CPUS <= 64, "one bit for each CPU");
+
+/// Makes all CPUs forget `pages` pages of kernel mappings from `start` on.
+pub(crate) fn flush_kernel(start: VirtAddr, pages: u64) {
+    let interrupts = cpu::irq_off();
+    let me = cpu::id();
+    flush_here(start.get(), pages);
+    let others = smp::online_mask() & !(1 << me);
+    if others != 0 {
+        // A CPU that waits for its turn keeps serving the one whose turn it is: no lock, or two senders with
+        // interrupts off would wait for each other.
+        while SENDER.compare_exchange_weak(NOBODY, me, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            on_request();
+            cpu::relax();
+        }
+        START.store(start.get(), Ordering::Relaxed);
+        PAGES.store(pages, Ordering::Relaxed);
+        WAITING_FOR.store(others, Ordering::Release);
+        for number in (0..MAX_CPUS).filter(|&number| others & 1 << number != 0) {
+            arch::smp::send_shootdown(number);
+        }
+        while WAITING_FOR.load(Ordering::Acquire) != 0 {
+            cpu::relax();
+        }
+        SENDER.store(NOBODY, Ordering::Release);
+    }
+    cpu::irq_restore(interrupts);
+}
+
+/// Serves a request, if there is one for this CPU. Interrupts are off.
+pub(crate) fn on_request() {
+    let bit = 1 << cpu::id();
+    if WAITING_FOR.load(Ordering::Acquire) & bit != 0 {
+        flush_here(START.load(Ordering::Relaxed), PAGES.load(Ordering::Relaxed));
+        WAITING_FOR.fetch_and(!bit, Ordering::Release);
+    }
+}
+
+fn flush_here(start: u64, pages: u64) {
+    if pages > RANGE_LIMIT {
+        arch::paging::flush_all();
+        return;
+    }
+    for page in 0..pages {
+        arch::paging::flush_page(VirtAddr::new(start + page * PAGE_SIZE));
+    }
+}

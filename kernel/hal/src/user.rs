@@ -1,0 +1,124 @@
+//! User mode: a thread's registers and FPU, and one call that runs them.
+//!
+//! [`UserContext::run`] goes to ring 3 and returns why it came back: the loop around it (kernel/src/usermode.rs) is
+//! the whole way of a system call. Only the thread itself touches its context.
+
+use logic::addr::VirtAddr;
+
+use crate::arch;
+use crate::context::Context;
+use crate::cpu;
+use crate::trap::Registers;
+
+/// First address programs cannot have.
+pub const USER_TOP: u64 = arch::USER_TOP;
+
+/// Why user mode ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trap {
+    /// A system call; the registers hold number and arguments.
+    SystemCall,
+    /// A page fault.
+    PageFault(Fault),
+    /// Another exception.
+    Exception {
+        /// The CPU's number for it.
+        vector: u8,
+        /// Its error code, 0 if it has none.
+        error: u64,
+    },
+    /// An interrupt, already handled.
+    Interrupt,
+}
+
+/// A page fault of user code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The address touched.
+    pub address: VirtAddr,
+    /// What the program did there.
+    pub access: AccessKind,
+    /// Whether a page was mapped that forbids it.
+    pub is_protection: bool,
+}
+
+/// What a faulting instruction did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessKind {
+    /// Read.
+    Read,
+    /// Write.
+    Write,
+    /// Instruction fetch.
+    Execute,
+}
+
+/// A thread's user registers.
+pub struct UserContext {
+    registers: Registers,
+    fs_base: u64,
+    gs_base: u64,
+}
+
+/// Flags programs may set: CF PF AF ZF SF TF DF OF NT RF AC ID.
+const FLAGS_ALLOWED: u64 = 0x25_4dd5;
+/// IF and the bit that always reads one.
+const FLAGS_FORCED: u64 = 0x202;
+
+impl UserContext {
+    /// Registers of a new program: it starts at `entry` with its stack at `stack`, all others zero.
+    pub fn new(entry: VirtAddr, stack: VirtAddr) -> Self {
+        let registers = Registers {
+            rip: entry.get(),
+            rsp: stack.get(),
+            rflags: FLAGS_FORCED,
+            cs: u64::from(arch::USER_CODE),
+            ss: u64::from(arch::USER_DATA),
+            ..Registers::default()
+        };
+        UserContext { registers, fs_base: 0, gs_base: 0 }
+    }
+
+    /// The registers.
+    pub fn registers(&self) -> &Registers {
+        &self.registers
+    }
+
+    /// The system call's number.
+    #[inline]
+    pub fn call_number(&self) -> u64 {
+        self.registers.rax
+    }
+
+    /// The system call's arguments.
+    #[inline]
+    pub fn call_arguments(&self) -> [u64; 6] {
+        let r = &self.registers;
+        [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9]
+    }
+
+    /// Sets the system call's result.
+    #[inline]
+    pub fn set_result(&mut self, value: u64) {
+        self.registers.rax = value;
+    }
+
+    /// Runs user code on behalf of `thread`, the running one, until it traps. Interrupts are off while user mode is
+    /// entered and left, and as before on return; an interrupt that ended user mode is handled by then.
+    ///
+    /// # Panics
+    /// If `thread` has no FPU state: a kernel thread.
+    pub fn run(&mut self, thread: &Context) -> Trap {
+        // A return to an address that is not canonical would fault in the kernel: report what the program would see.
+        if self.registers.rip >= USER_TOP {
+            return Trap::Exception { vector: arch::VECTOR_GENERAL_PROTECTION, error: 0 };
+        }
+        self.registers.rflags = self.registers.rflags & FLAGS_ALLOWED | FLAGS_FORCED;
+        let interrupts = cpu::irq_off();
+        thread.load_user_state(self.fs_base, self.gs_base);
+        arch::context::enter_user(&mut self.registers);
+        let trap = arch::classify(&self.registers);
+        cpu::irq_restore(interrupts);
+        trap
+    }
+}

@@ -1,0 +1,97 @@
+//! Copies between kernel and user memory.
+//!
+//! The one place where the kernel touches user addresses: the range is checked to lie in the user half, the access
+//! runs in instructions whose faults are caught, and SMAP forbids every other. May sleep in a page fault, so no spin
+//! lock is held across it.
+
+use abi::{Errno, Result};
+
+use crate::arch;
+
+/// Plain data: any bit pattern is a value, and there is no padding that would leak kernel memory.
+///
+/// # Safety
+/// Both must hold.
+pub unsafe trait Plain: Copy {}
+
+macro_rules! plain {
+    ($($type:ty),*) => {$(
+        // SAFETY: an integer has no padding and every pattern is a number.
+        unsafe impl Plain for $type {}
+    )*};
+}
+
+plain!(u8, i8, u16, i16, u32, i32, u64, i64, usize, isize);
+
+// SAFETY: arrays have no padding between or behind their elements.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
+fn check(address: u64, len: usize) -> Result<()> {
+    let len = u64::try_from(len).map_err(|_| Errno::EFAULT)?;
+    match address.checked_add(len) {
+        Some(end) if end <= arch::USER_TOP => Ok(()),
+        _ => Err(Errno::EFAULT),
+    }
+}
+
+/// Fills `to` from user memory.
+///
+/// # Errors
+/// EFAULT if any byte cannot be read; `to` is then partly written.
+pub fn read_bytes(to: &mut [u8], from: u64) -> Result<()> {
+    check(from, to.len())?;
+    if arch::usercopy::copy_in(to, from) == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// Copies `from` to user memory.
+///
+/// # Errors
+/// EFAULT if any byte cannot be written; those before it are.
+pub fn write_bytes(to: u64, from: &[u8]) -> Result<()> {
+    check(to, from.len())?;
+    if arch::usercopy::copy_out(to, from) == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// Clears user memory.
+///
+/// # Errors
+/// EFAULT, as `write_bytes`.
+pub fn zero_bytes(to: u64, len: usize) -> Result<()> {
+    check(to, len)?;
+    if arch::usercopy::zero(to, len) == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// Reads a value.
+///
+/// # Errors
+/// EFAULT.
+pub fn read<T: Plain>(from: u64) -> Result<T> {
+    let mut value = core::mem::MaybeUninit::<T>::zeroed();
+    // SAFETY: `value` is `size_of::<T>()` bytes, zeroed, so they are initialised.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<T>()) };
+    read_bytes(bytes, from)?;
+    // SAFETY: `Plain`: any pattern is a value.
+    Ok(unsafe { value.assume_init() })
+}
+
+/// Writes a value.
+///
+/// # Errors
+/// EFAULT.
+pub fn write<T: Plain>(to: u64, value: &T) -> Result<()> {
+    // SAFETY: `Plain`: all bytes are initialised.
+    let bytes = unsafe { core::slice::from_raw_parts((&raw const *value).cast::<u8>(), size_of::<T>()) };
+    write_bytes(to, bytes)
+}
+
+/// Atomic compare and exchange of an aligned user word; returns what was found.
+///
+/// # Errors
+/// EFAULT if it cannot be written, EINVAL if it is not aligned.
+pub fn compare_exchange(address: u64, expected: u32, new: u32) -> Result<u32> {
+    check(address, 4)?;
+    if !address.is_multiple_of(4) {
+        return Err(Errno::EINVAL);
+    }
+    arch::usercopy::compare_exchange(address, expected, new).ok_or(Errno::EFAULT)
+}
