@@ -16,6 +16,8 @@ pub const HIGHER_HALF: u64 = 0xffff_ffff_8000_0000;
 const HEADER_SIZE: usize = 64;
 const PROGRAM_HEADER_SIZE: usize = 56;
 const TYPE_EXECUTABLE: u16 = 2;
+/// Position-independent. Loaded where it is linked, so no relocation changes a word.
+const TYPE_DYNAMIC: u16 = 3;
 const MACHINE_X86_64: u16 = 62;
 const SEGMENT_LOAD: u32 = 1;
 const FLAG_EXECUTE: u32 = 1;
@@ -169,7 +171,7 @@ fn check_header(file: &[u8]) -> Result<(), ElfError> {
     let machine = bytes::u16_at(&header, 18);
     let entry_size = bytes::u16_at(&header, 54).map(usize::from);
     if !is_64_bit_little_endian
-        || kind != Some(TYPE_EXECUTABLE)
+        || !matches!(kind, Some(TYPE_EXECUTABLE | TYPE_DYNAMIC))
         || machine != Some(MACHINE_X86_64)
         || entry_size != Some(PROGRAM_HEADER_SIZE)
     {

@@ -78,7 +78,7 @@ fn each_defect_has_its_own_sentence() {
         (|file| file[0] = b'M', ElfError::NotElf),
         (|file| file.truncate(0x1800), ElfError::Truncated),
         (|file| file[18] = 3, ElfError::NotX86Executable),
-        (|file| file[16] = 3, ElfError::NotX86Executable),
+        (|file| file[16] = 1, ElfError::NotX86Executable),
         (|file| file[56] = 0, ElfError::NoSegments),
         (|file| program_header(file, 0, 5, 0x20_0000, 16, 16), ElfError::TooLow(0x20_0000)),
         (|file| program_header(file, 1, 6, CODE, 16, 16), ElfError::BadSegment(CODE)),
