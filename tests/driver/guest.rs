@@ -32,6 +32,8 @@ pub struct Guest {
     silence: Duration,
     deadline: Instant,
     places: Places,
+    /// The file with what QEMU itself has to say.
+    complaints: PathBuf,
 }
 
 impl Guest {
@@ -44,7 +46,9 @@ impl Guest {
         fs::create_dir_all(LOG_DIR).map_err(|error| format!("cannot make {LOG_DIR}: {error}"))?;
         let log_path = PathBuf::from(format!("{LOG_DIR}/{file_name}.log"));
         let log = File::create(&log_path).map_err(|error| format!("{}: {error}", log_path.display()))?;
-        let errors = log.try_clone().map_err(|error| error.to_string())?;
+        let complaints = log_path.with_extension("qemu");
+        let errors =
+            File::create(&complaints).map_err(|error| format!("{}: {error}", complaints.display()))?;
         // Socket paths are limited to 107 bytes, so it is not under build/.
         let socket = std::env::temp_dir().join(format!("nacre-{}-{file_name}.qmp", std::process::id()));
         let mut qemu = Command::new("qemu-system-x86_64")
@@ -71,6 +75,7 @@ impl Guest {
             silence: machine.silence,
             deadline: Instant::now() + machine.total,
             places: Places { socket, symbols: machine.kernel.with_extension("debug"), picture },
+            complaints,
         })
     }
 
@@ -156,7 +161,10 @@ impl Guest {
     }
 
     fn tail(&self) -> String {
-        format!("Last output:\n{}", self.output.last_lines(LINES_SHOWN))
+        let complaints = fs::read_to_string(&self.complaints).unwrap_or_default();
+        let complaints = complaints.trim();
+        let heading = if complaints.is_empty() { "" } else { "\nQEMU says:\n" };
+        format!("Last output:\n{}{heading}{complaints}", self.output.last_lines(LINES_SHOWN))
     }
 }
 

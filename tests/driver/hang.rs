@@ -61,8 +61,9 @@ pub fn screenshot(qmp: &mut Qmp, path: &Path) -> Result<(), String> {
 /// The instruction pointer and the return addresses that the frame pointers lead to.
 fn call_chain(qmp: &mut Qmp, cpu: u64) -> Result<Vec<u64>, String> {
     let registers = qmp.monitor("info registers", cpu)?;
-    let pointer = register(&registers, "RIP").ok_or("QEMU does not show RIP")?;
-    let mut frame = register(&registers, "RBP").unwrap_or(0);
+    let pointer = register(&registers, "RIP").or_else(|| register(&registers, "EIP"));
+    let pointer = pointer.ok_or("QEMU does not show the instruction pointer")?;
+    let mut frame = register(&registers, "RBP").or_else(|| register(&registers, "EBP")).unwrap_or(0);
     let mut addresses = vec![pointer];
     while addresses.len() < MOST_FRAMES {
         let words = words(&qmp.monitor(&format!("x/2gx {frame:#x}"), cpu)?);

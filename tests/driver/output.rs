@@ -87,9 +87,9 @@ impl Output {
         self.wait_for("\0never\0", 0, silence, deadline).0
     }
 
-    /// The last `count` lines.
+    /// The last `count` lines, without the control sequences that firmware writes for terminals.
     pub fn last_lines(&self, count: usize) -> String {
-        let text = self.text();
+        let text = without_control_sequences(&self.text());
         let lines: Vec<&str> = text.lines().collect();
         lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
     }
@@ -103,6 +103,18 @@ impl Output {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Leaves out `ESC [ parameters letter`.
+fn without_control_sequences(text: &str) -> String {
+    let mut pieces = text.split("\x1b[");
+    let first = pieces.next().unwrap_or_default();
+    let rest = pieces.map(|piece| {
+        let parameters = |c: char| c.is_ascii_digit() || matches!(c, ';' | '=' | '?');
+        let after = piece.trim_start_matches(parameters);
+        after.get(1..).unwrap_or_default()
+    });
+    std::iter::once(first).chain(rest).collect()
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
@@ -130,6 +142,11 @@ mod tests {
         assert_eq!(waited, Waited::Found("two\none".to_string()));
         assert_eq!(output.wait_for("one", position, Duration::from_secs(1), soon).0, Waited::Ended);
         assert_eq!(output.last_lines(2), "two\none");
+    }
+
+    #[test]
+    fn terminal_control_is_left_out_of_reports() {
+        assert_eq!(filled(b"\x1b[2Ja\x1b[=3hb\x1b[01;31mc\x1b[").last_lines(1), "abc");
     }
 
     #[test]
