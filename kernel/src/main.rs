@@ -1,34 +1,34 @@
-//! The Nacre kernel.
+//! The Nacre kernel: the binary that wires the crates together.
+//!
+//! Modules, lowest first; each uses only those above it:
+//! - [`panic`]: the last words.
+//! - [`process`]: programs: loading, what their threads share, ending.
+//! - [`syscall`]: the table of system calls.
+//! - [`usermode`]: the loop between user code and the kernel.
+//! - [`handlers`]: hal's upcalls.
+//! - [`initramfs`]: files the boot loader brought.
+//! - [`bench`]: measurements the kernel makes of itself (`bench.switch`).
+//! - [`ktest`]: in-kernel tests, in test builds.
+//! - [`boot`]: what starts, in order.
 
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
 
-use hal::boot::BootInfo;
-use hal::console;
+extern crate alloc;
+
+mod panic;
+mod process;
+mod syscall;
+mod usermode;
+mod handlers;
+mod initramfs;
+mod bench;
+#[cfg(ktest)]
+mod ktest;
+mod boot;
 
 #[global_allocator]
 static HEAP: hal::heap::Heap = hal::heap::Heap;
 
-hal::kernel_main!(start);
-
-fn start(info: &'static BootInfo) -> ! {
-    console::print(format_args!("Nacre, started by {}\n", info.protocol));
-    if let Err(error) = hal::boot::init_memory(info) {
-        panic!("memory: {error}");
-    }
-    console::print(format_args!("{:?}\n", hal::frames::stats()));
-    if let Err(error) = hal::boot::init_machine() {
-        panic!("machine: {error}");
-    }
-    console::print(format_args!("{}\n{}\n", hal::cpu::summary(), hal::time::summary()));
-    hal::power::off();
-    hal::cpu::halt_forever()
-}
-
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    console::print_unlocked(format_args!("{info}\n"));
-    hal::power::exit_emulator(hal::power::EmulatorExit::Panic);
-    hal::cpu::halt_forever()
-}
+hal::kernel_main!(boot::start);

@@ -159,7 +159,16 @@ pub fn init_machine() -> Result<(), &'static str> {
     arch::init_machine()
 }
 
-/// Whether firmware tables describe the machine; without them there is one CPU and no power switch.
-pub fn has_acpi() -> bool {
-    arch::has_acpi()
+/// One line about the firmware's description of the machine.
+pub fn platform_summary() -> impl fmt::Display {
+    arch::platform_summary()
+}
+
+/// The initramfs, as the loader left it.
+pub fn initramfs(info: &BootInfo) -> Option<&'static [u8]> {
+    let range = info.initramfs?;
+    let len = usize::try_from(range.len()).ok()?;
+    // SAFETY: the range was reserved before anything was allocated (arch::boot) and nobody writes it; the direct map
+    // covers it.
+    Some(unsafe { core::slice::from_raw_parts(crate::memory::direct(range.start), len) })
 }

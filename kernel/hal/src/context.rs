@@ -1,14 +1,21 @@
 //! Kernel contexts: a stack, where it was left, and the FPU state that goes with the thread.
 //!
-//! [`switch`] is the only way from one to another. It is safe because a context knows whether it runs (`on_cpu`):
-//! the target is waited for until its last CPU has left its stack, and only one CPU can win it.
+//! [`switch`] is the only way from one to another. It is safe because a context knows whether it runs (`on_cpu`): the
+//! target is waited for until its last CPU has left its stack, and only one CPU can win it. The CPU owns the context it
+//! runs, and the one it left until nothing of its stack is in use.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use logic::addr::PhysAddr;
+
 use crate::arch;
 use crate::cpu;
+use crate::memory;
+use crate::percpu;
+use crate::space::AddressSpace;
 use crate::vmap::KernelStack;
 
 /// What a thread is to the CPU.
@@ -17,6 +24,8 @@ pub struct Context {
     /// A CPU runs on this stack, or has not quite left it.
     on_cpu: AtomicBool,
     fpu: Option<UnsafeCell<Fpu>>,
+    /// The program's memory; `None` runs on the kernel's own tables.
+    space: UnsafeCell<Option<Arc<AddressSpace>>>,
     /// Held to be freed with the context; the boot contexts run on stacks of their own.
     _stack: Option<KernelStack>,
 }
@@ -50,33 +59,9 @@ impl Context {
             stack_pointer: UnsafeCell::new(pointer),
             on_cpu: AtomicBool::new(false),
             fpu,
+            space: UnsafeCell::new(None),
             _stack: Some(stack),
         })
-    }
-
-    /// The context that is running right now without having one: a CPU's first.
-    pub fn adopt() -> Self {
-        Context {
-            stack_pointer: UnsafeCell::new(0),
-            on_cpu: AtomicBool::new(true),
-            fpu: None,
-            _stack: None,
-        }
-    }
-
-    /// Whether a CPU still uses the stack; a context may be dropped only when none does.
-    pub fn is_on_cpu(&self) -> bool {
-        self.on_cpu.load(Ordering::Acquire)
-    }
-
-    /// Makes the CPU hold this thread's FPU state and segment bases. Interrupts are off, this context runs.
-    #[inline]
-    pub(crate) fn load_user_state(&self, fs_base: u64, gs_base: u64) {
-        let Some(cell) = &self.fpu else { panic!("a kernel thread entered user mode") };
-        assert!(self.on_cpu.load(Ordering::Relaxed), "user mode on behalf of a thread that is not running");
-        // SAFETY: this context runs on this CPU, so only this CPU touches the cell, and interrupts are off.
-        let fpu = unsafe { &mut *cell.get() };
-        fpu.load(fs_base, gs_base);
     }
 }
 
@@ -86,27 +71,102 @@ impl Drop for Context {
     }
 }
 
-/// Leaves `from`, the running context, for `to`; returns when something switches back. Interrupts must be off.
+/// The contexts of one CPU: the running one, and the one just left until its stack is free.
+pub(crate) struct Running {
+    current: Option<Arc<Context>>,
+    previous: Option<Arc<Context>>,
+    /// The root table the CPU uses.
+    root: PhysAddr,
+}
+
+impl Running {
+    pub(crate) const fn new() -> Self {
+        Running { current: None, previous: None, root: PhysAddr::ZERO }
+    }
+}
+
+/// Gives this CPU its first context: the one that runs right now, on the stack it was started with.
+pub fn adopt() -> Arc<Context> {
+    let context = Arc::new(Context {
+        stack_pointer: UnsafeCell::new(0),
+        on_cpu: AtomicBool::new(true),
+        fpu: None,
+        space: UnsafeCell::new(None),
+        _stack: None,
+    });
+    percpu::with_running(|running| running.current = Some(context.clone()));
+    context
+}
+
+/// Leaves the running context for `to`; returns when something switches back. Interrupts must be off.
+///
+/// Ownership goes with the CPU: a context that is never switched to again keeps nobody alive but itself.
 ///
 /// # Panics
-/// If `from` is not running, or both are the same.
-pub fn switch(from: &Context, to: &Context) {
+/// If `to` is the running context.
+pub fn switch(to: Arc<Context>) {
     debug_assert!(!cpu::irqs_enabled(), "a switch with interrupts on");
-    assert!(from.on_cpu.load(Ordering::Relaxed), "a switch away from a context that does not run");
-    assert!(!core::ptr::eq(from, to), "a switch from a context to itself");
     // The last CPU of `to` may still be on its way out of `switch_stacks`: a few instructions.
     while to.on_cpu.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
         cpu::relax();
     }
-    if let Some(fpu) = &from.fpu {
-        // SAFETY: `from` runs on this CPU.
-        unsafe { (*fpu.get()).save_if_loaded() };
-    }
-    // SAFETY: `to` was won above, so nobody else runs or switches to it, and its stack pointer is the one its last
-    // switch (or `new`) stored. `from` outlives its own suspension: the caller's borrow lasts until `switch` returns.
+    let to_pointer = Arc::as_ptr(&to);
+    let from_pointer = percpu::with_running(|running| {
+        // SAFETY: `to` was won above; its cells are this CPU's from here on.
+        let root = unsafe { (*to.space.get()).as_ref().map_or_else(memory::kernel_root, |space| space.root()) };
+        load_root(running, root);
+        running.previous = running.current.replace(to);
+        running.previous.as_ref().map_or(core::ptr::null(), Arc::as_ptr)
+    });
+    assert!(!from_pointer.is_null(), "a switch on a CPU without a context");
+    // SAFETY: both are owned by `running` until `finish_switch` drops the one that was left, which is after its last
+    // use. `to` was won above, so nobody else runs or switches to it; its stack pointer is the one its last switch
+    // (or `new`) stored. `from` runs on this CPU, so its cells are this CPU's.
     unsafe {
+        let (from, to) = (&*from_pointer, &*to_pointer);
+        if let Some(fpu) = &from.fpu {
+            (*fpu.get()).save_if_loaded();
+        }
         arch::context::switch(from.stack_pointer.get(), to.stack_pointer.get(), from.on_cpu.as_ptr().cast());
     }
+    finish_switch();
+}
+
+fn load_root(running: &mut Running, root: PhysAddr) {
+    if running.root != root {
+        running.root = root;
+        // SAFETY: every root maps the kernel alike (`share_kernel_half`); the context that is about to be current, or
+        // is, owns the space, so the root is not freed while the CPU uses it.
+        unsafe { arch::paging::load_root(root) };
+    }
+}
+
+/// Makes the running context, and so this CPU, use `space`; `None` goes back to the kernel's own tables.
+pub fn enter_space(space: Option<Arc<AddressSpace>>) {
+    let old = percpu::with_running(|running| {
+        let root = space.as_ref().map_or_else(memory::kernel_root, |space| space.root());
+        load_root(running, root);
+        let context = running.current.as_ref()?;
+        // SAFETY: the context runs on this CPU, so its cells are this CPU's, and interrupts are off.
+        core::mem::replace(unsafe { &mut *context.space.get() }, space)
+    });
+    // Outside: freeing a space takes locks and time.
+    drop(old);
+}
+
+/// The first thing a new context does: lets go of the one it was switched to from.
+pub fn finish_switch() {
+    drop(percpu::with_running(|running| running.previous.take()));
+}
+
+/// Makes the CPU hold the running thread's FPU state and segment bases. Interrupts are off.
+#[inline]
+pub(crate) fn load_user_state(fs_base: u64, gs_base: u64) {
+    percpu::with_running(|running| match running.current.as_ref().and_then(|context| context.fpu.as_ref()) {
+        // SAFETY: the context runs on this CPU, so only this CPU touches the cell, and interrupts are off.
+        Some(fpu) => unsafe { (*fpu.get()).load(fs_base, gs_base) },
+        None => panic!("a kernel thread entered user mode"),
+    });
 }
 
 /// Floating-point and vector registers, and where they are right now.

@@ -22,6 +22,7 @@ pub mod percpu;
 pub mod mmio;
 pub mod time;
 pub mod tlb;
+pub mod space;
 pub mod context;
 pub mod usermem;
 pub mod user;

@@ -19,6 +19,7 @@ pub(crate) struct CpuData {
     /// Frames kept for this CPU.
     caches: UnsafeCell<crate::frames::Cache>,
     magazines: UnsafeCell<crate::heap::Magazines>,
+    running: UnsafeCell<crate::context::Running>,
     #[cfg(debug_assertions)]
     ranks: UnsafeCell<logic::ranks::RankStack>,
 }
@@ -33,6 +34,7 @@ impl CpuData {
             interrupts: AtomicU64::new(0),
             caches: UnsafeCell::new(crate::frames::Cache::new()),
             magazines: UnsafeCell::new(crate::heap::Magazines::new()),
+            running: UnsafeCell::new(crate::context::Running::new()),
             #[cfg(debug_assertions)]
             ranks: UnsafeCell::new(logic::ranks::RankStack::new()),
         }
@@ -56,6 +58,16 @@ pub(crate) fn with_magazines<R>(work: impl FnOnce(&mut crate::heap::Magazines) -
         let data = arch::cpu_data();
         // SAFETY: as above; the callers are in `heap`.
         work(unsafe { &mut *data.magazines.get() })
+    })
+}
+
+/// Runs `work` on this CPU's contexts. `work` must not switch.
+#[inline]
+pub(crate) fn with_running<R>(work: impl FnOnce(&mut crate::context::Running) -> R) -> R {
+    cpu::without_interrupts(|| {
+        let data = arch::cpu_data();
+        // SAFETY: as above; the callers are in `context`.
+        work(unsafe { &mut *data.running.get() })
     })
 }
 

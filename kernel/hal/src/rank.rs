@@ -30,7 +30,7 @@ ranks! {
     ProcessTree = 10;
     /// One process: its memory and what its threads share.
     Task = 20;
-    /// A user address space.
+    /// The map of areas of a user address space.
     AddressSpace = 30;
     /// The list of all threads.
     ThreadList = 40;
@@ -38,8 +38,12 @@ ranks! {
     WaitQueue = 50;
     /// The timers of one CPU.
     Timers = 60;
+    /// One thread's scheduling state.
+    ThreadState = 65;
     /// The threads ready to run on one CPU.
     RunQueue = 70;
+    /// The page tables of one program.
+    PageTables = 75;
     /// Kernel virtual mappings outside the direct map.
     KernelMap = 80;
     /// One slab size class, or the large end of the heap.

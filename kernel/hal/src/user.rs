@@ -6,7 +6,7 @@
 use logic::addr::VirtAddr;
 
 use crate::arch;
-use crate::context::Context;
+use crate::context;
 use crate::cpu;
 use crate::trap::Registers;
 
@@ -103,19 +103,19 @@ impl UserContext {
         self.registers.rax = value;
     }
 
-    /// Runs user code on behalf of `thread`, the running one, until it traps. Interrupts are off while user mode is
-    /// entered and left, and as before on return; an interrupt that ended user mode is handled by then.
+    /// Runs user code on behalf of the running thread until it traps. Interrupts are off while user mode is entered and
+    /// left, and as before on return; an interrupt that ended user mode is handled by then.
     ///
     /// # Panics
-    /// If `thread` has no FPU state: a kernel thread.
-    pub fn run(&mut self, thread: &Context) -> Trap {
+    /// If the running thread has no FPU state: a kernel thread.
+    pub fn run(&mut self) -> Trap {
         // A return to an address that is not canonical would fault in the kernel: report what the program would see.
         if self.registers.rip >= USER_TOP {
             return Trap::Exception { vector: arch::VECTOR_GENERAL_PROTECTION, error: 0 };
         }
         self.registers.rflags = self.registers.rflags & FLAGS_ALLOWED | FLAGS_FORCED;
         let interrupts = cpu::irq_off();
-        thread.load_user_state(self.fs_base, self.gs_base);
+        context::load_user_state(self.fs_base, self.gs_base);
         arch::context::enter_user(&mut self.registers);
         let trap = arch::classify(&self.registers);
         cpu::irq_restore(interrupts);

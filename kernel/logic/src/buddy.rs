@@ -1,8 +1,9 @@
 //! The buddy allocator of one zone: blocks of 2^0 to 2^10 frames, split and merged by address.
 //!
-//! A [`Zone`] is a contiguous range of frames; its holes are absent frames that never merge and are never given
-//! out. One record a frame, lent by `hal`, holds the tag and, for free blocks, the links of the free lists, so
-//! nothing here touches the frames themselves. `hal` calls it under the zone's spin lock with interrupts off:
+//! A [`Zone`] is a contiguous range of frames; its holes are absent frames that never merge and are never
+//! given out. One record a frame, lent by `hal`, holds the tag and, for free blocks, the links of the free
+//! lists, so nothing here touches the frames themselves. `hal` calls it under the zone's spin lock with
+//! interrupts off:
 //! `alloc` and `free` cost at most one step an order. Knuth, The Art of Computer Programming 1, section 2.5,
 //! algorithms R and S, with doubly linked lists so that a buddy leaves its list in one step.
 //!
@@ -175,8 +176,8 @@ impl<'a> Zone<'a> {
         })
     }
 
-    /// Takes a block of 2^`order` frames, aligned to its size in physical memory. The lists are last in, first
-    /// out: the frame that was freed last is the one most likely still in the cache.
+    /// Takes a block of 2^`order` frames, aligned to its size in physical memory. The lists are last in,
+    /// first out: the frame that was freed last is the one most likely still in the cache.
     #[inline]
     pub fn alloc(&mut self, order: Order) -> Option<FrameNo> {
         let fitting = self.nonempty >> order.0;

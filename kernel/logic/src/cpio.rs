@@ -1,9 +1,9 @@
 //! Reader of `newc` cpio archives, the format of an initramfs.
 //!
 //! Follows Documentation/driver-api/early-userspace/buffer-format.rst of Linux and its init/initramfs.c:
-//! archives may follow one another with zeros between them, each starting at a multiple of four bytes. Names and
-//! data are slices of the archive; nothing is copied. The kernel unpacks what this finds; compressed archives it
-//! only names, so that the log can say what is wrong.
+//! archives may follow one another with zeros between them, each starting at a multiple of four bytes. Names
+//! and data are slices of the archive; nothing is copied. The kernel unpacks what this finds; compressed
+//! archives it only names, so that the log can say what is wrong.
 
 use core::fmt;
 

@@ -1,8 +1,8 @@
 //! The per-CPU list of single frames in front of the buddy allocator.
 //!
 //! A stack: the frame freed last is handed out first, while it is still in this CPU's cache. `hal` owns one a
-//! CPU and touches it with interrupts off and no lock; a zone's lock is taken once a batch. This module decides
-//! how much moves; `hal` moves it.
+//! CPU and touches it with interrupts off and no lock; a zone's lock is taken once a batch. This module
+//! decides how much moves; `hal` moves it.
 
 use crate::addr::FrameNo;
 

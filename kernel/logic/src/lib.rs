@@ -21,6 +21,7 @@
 //! - [`symbols`]: functions and lines by address, for backtraces.
 //! - [`cpio`]: reader of the initramfs's archive format.
 //! - [`elf`]: what to map to run a program.
+//! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -36,19 +37,21 @@ pub mod memmap;
 pub mod buddy;
 pub mod zones;
 
-pub mod frame_cache;
-pub mod slab;
 pub mod calibrate;
 pub mod cpuset;
 pub mod events;
+pub mod frame_cache;
 mod heap;
 pub mod ranks;
 pub mod rate;
 pub mod ring;
 pub mod runq;
+pub mod slab;
 pub mod symbols;
 pub mod timers;
 
 pub mod cmdline;
 pub mod cpio;
 pub mod elf;
+
+pub mod acpi;

@@ -1,8 +1,8 @@
 //! The kernel heap's small end: objects of thirteen sizes cut from slabs of one to four frames.
 //!
-//! `hal`'s allocator owns a [`SlabClass`] for each size under a spin lock and a [`MagazinePair`] for each size
-//! and CPU without one; it turns frame numbers into addresses and gets slabs from the buddy allocator. Bonwick,
-//! "The Slab Allocator" (1994), and Bonwick and Adams, "Magazines and Vmem" (2001), section 3.
+//! `hal`'s allocator owns a [`SlabClass`] for each size under a spin lock and a [`MagazinePair`] for each
+//! size and CPU without one; it turns frame numbers into addresses and gets slabs from the buddy allocator.
+//! Bonwick, "The Slab Allocator" (1994), and Bonwick and Adams, "Magazines and Vmem" (2001), section 3.
 //!
 //! In dependency order:
 //! - [`size_class`]: which sizes there are and how their slabs are laid out.

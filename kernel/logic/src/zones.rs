@@ -1,7 +1,8 @@
 //! Zones: how RAM is divided among allocators, and in which order a request tries them.
 //!
 //! The division is by what devices can reach (ISA DMA below 16 MiB, 32-bit devices below 4 GiB) and by NUMA
-//! node. Both functions run at boot; `hal` keeps the results and makes one [`crate::buddy::Zone`] of each entry.
+//! node. Both functions run at boot; `hal` keeps the results and makes one [`crate::buddy::Zone`] of each
+//! entry.
 
 use crate::addr::{FrameNo, FrameRange, PAGE_SHIFT, PhysAddr};
 use crate::memmap::MemoryMap;
@@ -108,8 +109,8 @@ pub struct TooManyZones;
 /// A hole this wide ends a zone: 256 MiB, whose records would cost 768 KiB.
 const WIDE_HOLE_FRAMES: u32 = (256 << 20) >> PAGE_SHIFT;
 
-/// Divides all RAM of the map, also what is only to be reclaimed later, into zones. Memory no node claims goes
-/// to node 0, as on Linux; without NUMA `nodes` is empty.
+/// Divides all RAM of the map, also what is only to be reclaimed later, into zones. Memory no node claims
+/// goes to node 0, as on Linux; without NUMA `nodes` is empty.
 ///
 /// # Errors
 /// [`TooManyZones`].
@@ -180,8 +181,8 @@ pub struct Fallback<const N: usize = 64> {
 impl<const N: usize> Fallback<N> {
     /// The order for requests that accept zones up to the kind `bound` and prefer memory of `preferred`.
     ///
-    /// Node before kind, as Linux does since 4.14: a near DMA32 frame is better than a far normal one. Within a
-    /// node the least picky kind comes first, so that memory for picky devices lasts. Other nodes follow in
+    /// Node before kind, as Linux does since 4.14: a near DMA32 frame is better than a far normal one. Within
+    /// a node the least picky kind comes first, so that memory for picky devices lasts. Other nodes follow in
     /// ascending order from the preferred one, round the end, which spreads them without a distance table.
     ///
     /// # Errors

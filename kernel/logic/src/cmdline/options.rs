@@ -63,8 +63,8 @@ impl<'a> BootOptions<'a> {
         settings(line).fold(Self::default(), Self::with)
     }
 
-    /// The consoles in the order of the line; the last one is `/dev/console`. Naming one again moves it to the
-    /// end, and of more than eight the rest is left out.
+    /// The consoles in the order of the line; the last one is `/dev/console`. Naming one again moves it to
+    /// the end, and of more than eight the rest is left out.
     pub fn consoles(&self) -> impl DoubleEndedIterator<Item = Console<'a>> + '_ {
         self.consoles.iter().flatten().copied()
     }
@@ -108,8 +108,8 @@ impl<'a> BootOptions<'a> {
     }
 }
 
-/// The arguments init gets, its own name not included. `init=` and `rdinit=` drop the words before them, so that
-/// a boot loader's words do not reach a shell started by hand; words after `--` always stay.
+/// The arguments init gets, its own name not included. `init=` and `rdinit=` drop the words before them, so
+/// that a boot loader's words do not reach a shell started by hand; words after `--` always stay.
 pub fn init_arguments(line: &str) -> impl Iterator<Item = Word<'_>> + Clone {
     let names_init = |setting: &Setting<'_>| matches!(setting, Setting::Init(_) | Setting::RdInit(_));
     let last = settings(line).enumerate().filter(|(_, setting)| names_init(setting)).last();

@@ -139,8 +139,8 @@ const KNOWN: &[(&str, Takes)] = &[
     ("mitigations", Takes::Value(mitigations)),
 ];
 
-/// Words of Linux's that people and boot loaders write and that set nothing here. They are listed so that init
-/// does not get them as arguments.
+/// Words of Linux's that people and boot loaders write and that set nothing here. They are listed so that
+/// init does not get them as arguments.
 const IGNORED: &str = "\
     acpi apic clocksource earlycon earlyprintk edd hpet initrd intel_iommu iommu kaslr lapic lpj \
     log_buf_len no_timer_check noapic noefi nofb nohpet nolapic nomodeset nomodules nopti norandmaps \
@@ -194,8 +194,8 @@ fn mitigations(value: &str) -> Option<Setting<'_>> {
     Some(Setting::Mitigations(mitigations))
 }
 
-/// A number of bytes as Linux's `memparse` reads it: decimal, octal with `0`, hexadecimal with `0x`, and one of
-/// the suffixes K, M, G, T, P, E. Unlike there, trailing garbage and overflow are errors.
+/// A number of bytes as Linux's `memparse` reads it: decimal, octal with `0`, hexadecimal with `0x`, and one
+/// of the suffixes K, M, G, T, P, E. Unlike there, trailing garbage and overflow are errors.
 fn size(text: &str) -> Option<u64> {
     let shift = match text.chars().next_back()?.to_ascii_lowercase() {
         'k' => 10,

@@ -1,9 +1,7 @@
 //! From program headers to what is to be mapped.
 
 use super::ElfError;
-use super::header::{
-    FileRange, Header, MAX_PROGRAM_HEADERS, PT_GNU_STACK, PT_INTERP, PT_LOAD, ProgramHeader,
-};
+use super::header::{FileRange, Header, PT_GNU_STACK, PT_INTERP, PT_LOAD, ProgramHeader};
 use crate::addr::{PAGE_SIZE, align_down, align_up};
 
 /// Where programs may be.
@@ -63,6 +61,9 @@ impl Access {
     }
 }
 
+/// Segments an image may load: linkers make four to six. A plan lives on a kernel stack, which is small.
+pub const MAX_SEGMENTS: usize = 12;
+
 /// A segment to map. Addresses and the file offset are multiples of the page size unless said otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
@@ -70,12 +71,13 @@ pub struct Segment {
     pub start: u64,
     /// The first address past the last page.
     pub end: u64,
-    /// Where the pages from the file end: from `start` to here map the file, from here to `end` zeroed memory.
+    /// Where the pages from the file end: from `start` to here map the file, from here to `end` zeroed
+    /// memory.
     pub file_pages_end: u64,
     /// What in the file belongs at `start`.
     pub file_offset: u64,
-    /// Where the bytes from the file end, exactly. When `memory_end` is above, zeros follow up to the end of the
-    /// page.
+    /// Where the bytes from the file end, exactly. When `memory_end` is above, zeros follow up to the end of
+    /// the page.
     pub file_end: u64,
     /// Where the segment ends, exactly.
     pub memory_end: u64,
@@ -97,7 +99,7 @@ impl Segment {
 /// What to map, and what the new program is told.
 #[derive(Clone, Debug)]
 pub struct LoadPlan {
-    segments: [Option<Segment>; MAX_PROGRAM_HEADERS as usize],
+    segments: [Option<Segment>; MAX_SEGMENTS],
     /// Whether addresses may move.
     pub kind: ImageKind,
     /// Where the program starts.
@@ -115,8 +117,8 @@ pub struct LoadPlan {
 }
 
 impl LoadPlan {
-    /// The segments in ascending order; there is at least one. Neighbours may share a page, and then the later
-    /// one's mapping replaces the earlier one's, as mapping them in order with MAP_FIXED does.
+    /// The segments in ascending order; there is at least one. Neighbours may share a page, and then the
+    /// later one's mapping replaces the earlier one's, as mapping them in order with MAP_FIXED does.
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.segments.iter().flatten()
     }
@@ -165,8 +167,8 @@ impl Header {
         Ok(plan)
     }
 
-    /// Where the table is in memory when this segment holds its first byte. Linux derives AT_PHDR the same way
-    /// since 5.18; PT_PHDR says it too, but not every linker writes one.
+    /// Where the table is in memory when this segment holds its first byte. Linux derives AT_PHDR the same
+    /// way since 5.18; PT_PHDR says it too, but not every linker writes one.
     fn address_of_table(&self, load: &ProgramHeader) -> Option<u64> {
         let into_segment = self.table_offset.checked_sub(load.offset)?;
         (into_segment < load.file_len).then(|| load.address.checked_add(into_segment))?
@@ -200,10 +202,11 @@ fn segments(
     loads: impl Iterator<Item = ProgramHeader>,
     file_len: u64,
     limits: Limits,
-) -> Result<[Option<Segment>; MAX_PROGRAM_HEADERS as usize], ElfError> {
-    let mut segments = [None; MAX_PROGRAM_HEADERS as usize];
+) -> Result<[Option<Segment>; MAX_SEGMENTS], ElfError> {
+    let mut segments = [None; MAX_SEGMENTS];
     let mut free_from = 0;
-    for (slot, load) in segments.iter_mut().zip(loads) {
+    for (count, load) in loads.enumerate() {
+        let slot = segments.get_mut(count).ok_or(ElfError::TooManySegments)?;
         let segment = segment(&load, file_len)?;
         if load.address < free_from {
             return Err(ElfError::Disordered);
@@ -269,8 +272,8 @@ fn stack_flag(headers: impl Iterator<Item = ProgramHeader>) -> StackFlag {
     }
 }
 
-/// The largest alignment any segment asks for. Linux ignores those that are no power of two; we ignore also those
-/// above 1 GiB, the largest page there is, for they would leave ASLR no choice of address.
+/// The largest alignment any segment asks for. Linux ignores those that are no power of two; we ignore also
+/// those above 1 GiB, the largest page there is, for they would leave ASLR no choice of address.
 fn alignment(loads: impl Iterator<Item = ProgramHeader>) -> u64 {
     let wanted = loads.map(|load| load.align);
     wanted.filter(|align| align.is_power_of_two() && *align <= 1 << 30).fold(PAGE_SIZE, u64::max)

@@ -1,7 +1,8 @@
 //! The slabs of one size: where the next object comes from, and when a slab goes back.
 //!
-//! Partial slabs come first, the one that got an object back last in front; empty ones only when no partial one
-//! is left, so that they have a chance to leave. Full slabs are in no list. One lock of `hal` guards it all.
+//! Partial slabs come first, the one that got an object back last in front; empty ones only when no partial
+//! one is left, so that they have a chance to leave. Full slabs are in no list. One lock of `hal` guards it
+//! all.
 
 use super::header::{List, NO_SLAB, ObjectIndex, Occupancy, SlabError, SlabHeader};
 use super::size_class::{ClassIndex, Layout};
@@ -260,16 +261,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_set_of_objects(index in 0u8..13, steps in prop::collection::vec((0u8..3, any::<usize>()), 0..400)) {
+        fn agrees_with_a_set_of_objects(
+            index in 0u8..13,
+            steps in prop::collection::vec((0u8..3, any::<usize>()), 0..400),
+        ) {
             let (mut slabs, mut memory) = (SlabClass::new(class(index)), Memory(BTreeMap::new()));
             let mut out = BTreeSet::new();
             let mut next_frame = 0;
             for (step, pick) in steps {
                 if step > 0 || out.is_empty() {
-                    if slabs.alloc(&mut memory) .map(|o| out.insert((o.slab, o.offset))).is_err() {
-                        next_frame += 4;
-                        add(&mut slabs, &mut memory, next_frame);
+                    if let Ok(object) = slabs.alloc(&mut memory) {
+                        prop_assert!(out.insert((object.slab, object.offset)), "given out twice");
+                        continue;
                     }
+                    next_frame += 4;
+                    add(&mut slabs, &mut memory, next_frame);
                     continue;
                 }
                 let &(slab, offset) = out.iter().nth(pick % out.len()).unwrap();

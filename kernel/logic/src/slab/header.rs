@@ -1,7 +1,7 @@
 //! The record at the start of each slab: which of its objects are free.
 //!
-//! A bitmap instead of a list through the free objects: a double free is seen at once, and nothing of ours lies
-//! where a program's stray write could reach it.
+//! A bitmap instead of a list through the free objects: a double free is seen at once, and nothing of ours
+//! lies where a program's stray write could reach it.
 
 use super::size_class::{ClassIndex, HEADER_BYTES, Layout};
 use crate::addr::FrameNo;
@@ -41,8 +41,8 @@ pub enum SlabError {
     DoubleFree,
 }
 
-/// The record at the start of each slab. All fields are plain numbers: any memory may be looked at as a header,
-/// and [`SlabHeader::check`] says whether it is one.
+/// The record at the start of each slab. All fields are plain numbers: any memory may be looked at as a
+/// header, and [`SlabHeader::check`] says whether it is one.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct SlabHeader {

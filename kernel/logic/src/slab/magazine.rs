@@ -1,8 +1,8 @@
 //! Per-CPU stacks of free objects, so that most allocations take no lock.
 //!
 //! Two magazines instead of one of double size: after either has been exchanged, at least a whole magazine of
-//! allocations and of frees fits before the slabs are asked again, whatever the mix (Bonwick and Adams, section
-//! 3.1). `hal` touches a pair with interrupts off.
+//! allocations and of frees fits before the slabs are asked again, whatever the mix (Bonwick and Adams,
+//! section 3.1). `hal` touches a pair with interrupts off.
 
 /// Objects in a magazine.
 pub const MAGAZINE_CAPACITY: usize = 32;
@@ -113,8 +113,8 @@ impl MagazinePair {
         &mut self.loaded
     }
 
-    /// Empties the magazine whose objects have waited longer and makes room in it. The objects are in the slice
-    /// until the next call.
+    /// Empties the magazine whose objects have waited longer and makes room in it. The objects are in the
+    /// slice until the next call.
     pub fn spill(&mut self) -> &[usize] {
         self.exchange();
         self.loaded.take_all()

@@ -1,7 +1,8 @@
 //! Size classes: which sizes there are and how their slabs are laid out.
 //!
-//! Powers of two and the sizes halfway between, so that at most a third of an object is wasted. Every object is
-//! aligned to the largest power of two that divides its class's size. All of it is computed at compile time.
+//! Powers of two and the sizes halfway between, so that at most a third of an object is wasted. Every object
+//! is aligned to the largest power of two that divides its class's size. All of it is computed at compile
+//! time.
 
 use crate::addr::PAGE_SHIFT;
 use crate::buddy::Order;
@@ -42,9 +43,9 @@ const LAYOUTS: [Layout; CLASS_COUNT] = layouts();
 
 const CLASS_OF_GRANULES: [u8; LARGEST_OBJECT / GRANULE + 1] = classes_by_granules();
 
-/// The class for `size` bytes aligned to `align`; `None` when they are too large for a slab or `align` is not a
-/// power of two. One look into a table: a size rounded up to its alignment falls into a class that has it, for
-/// between 2^n and the class of 1.5 * 2^n lies no multiple of 2^n.
+/// The class for `size` bytes aligned to `align`; `None` when they are too large for a slab or `align` is not
+/// a power of two. One look into a table: a size rounded up to its alignment falls into a class that has it,
+/// for between 2^n and the class of 1.5 * 2^n lies no multiple of 2^n.
 #[inline]
 pub const fn class_for(size: usize, align: usize) -> Option<ClassIndex> {
     if !align.is_power_of_two() || size > LARGEST_OBJECT || align > LARGEST_OBJECT {

@@ -1,12 +1,27 @@
 //! What the firmware's tables say about this machine, read once into one record.
+//!
+//! Two steps: `init` parses the tables while nothing can be allocated (their memory is in the direct map), `map_devices`
+//! maps the registers they name. Without tables the machine has one CPU, the legacy timer and no power switch.
 
-use logic::addr::PhysAddr;
+use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::fmt;
+
+use logic::acpi::madt::CpuState;
+use logic::acpi::{self as tables, AcpiError, Fadt, Madt, Memory, Register, Root, Signature, Space, Srat, s5_values};
+use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down};
 use logic::zones::NodeRange;
 
 use super::clock::{Hpet, PmTimer};
+use super::cpu::{Feature, has};
 use super::power::FirmwareRegister;
 use crate::cpu::MAX_CPUS;
+use crate::memory::{self, DirectTables};
+use crate::mmio::{self, Mmio};
+use crate::paging::Tables;
 use crate::spin::Once;
+
+const MAX_NODES: usize = 16;
+const MAX_IO_APICS: usize = 16;
 
 /// How to turn the machine off.
 #[derive(Clone, Copy, Debug)]
@@ -15,18 +30,8 @@ pub(crate) struct Power {
     pub(crate) control_a: Option<u16>,
     pub(crate) control_b: Option<u16>,
     pub(crate) sleep_control: Option<FirmwareRegister>,
-}
-
-/// The machine.
-pub(crate) struct Platform {
-    pub(crate) has_acpi: bool,
-    /// APIC ids of the other CPUs, in the firmware's order.
-    pub(crate) other_cpus: [u32; MAX_CPUS],
-    pub(crate) other_cpu_count: usize,
-    pub(crate) hpet: Option<Hpet>,
-    pub(crate) pm_timer: Option<PmTimer>,
-    pub(crate) power: Option<Power>,
-    pub(crate) reset: Option<(FirmwareRegister, u8)>,
+    /// Port and value that take the power registers over from the firmware.
+    pub(crate) mode_switch: Option<(u16, u8)>,
 }
 
 /// One IO-APIC.
@@ -35,39 +40,259 @@ pub(crate) struct IoApic {
     pub(crate) base: u64,
 }
 
+/// The machine.
+pub(crate) struct Platform {
+    /// APIC ids of the other CPUs, in the firmware's order.
+    pub(crate) other_cpus: [u32; MAX_CPUS],
+    pub(crate) other_cpu_count: usize,
+    pub(crate) hpet: Option<Hpet>,
+    pub(crate) pm_timer: Option<PmTimer>,
+    pub(crate) power: Option<Power>,
+    pub(crate) reset: Option<(FirmwareRegister, u8)>,
+    io_apics: [Option<IoApic>; MAX_IO_APICS],
+}
+
 impl Platform {
     const fn without_acpi() -> Self {
         Platform {
-            has_acpi: false,
             other_cpus: [0; MAX_CPUS],
             other_cpu_count: 0,
             hpet: None,
             pm_timer: None,
             power: None,
             reset: None,
+            io_apics: [None; MAX_IO_APICS],
+        }
+    }
+
+    /// The IO-APICs.
+    pub(crate) fn io_apics(&self) -> impl Iterator<Item = &IoApic> {
+        self.io_apics.iter().flatten()
+    }
+}
+
+/// What `init` read, before anything is mapped.
+struct Parsed {
+    has_root: bool,
+    first_problem: Option<AcpiError>,
+    other_cpus: [u32; MAX_CPUS],
+    other_cpu_count: usize,
+    cpus_left_out: usize,
+    io_apics: [Option<PhysAddr>; MAX_IO_APICS],
+    hpet: Option<PhysAddr>,
+    fadt: Option<Fadt>,
+    sleep_types: Option<(u8, u8)>,
+    nodes: [Option<NodeRange>; MAX_NODES],
+}
+
+static PARSED: Once<Parsed> = Once::new();
+static PLATFORM: Once<Platform> = Once::new();
+static NONE: Platform = Platform::without_acpi();
+
+/// Physical memory through the direct map.
+struct DirectMemory;
+
+impl Memory for DirectMemory {
+    fn bytes(&self, address: PhysAddr, len: usize) -> Option<&[u8]> {
+        let end = address.get().checked_add(len as u64)?;
+        let kernel = Tables::new(memory::kernel_root(), DirectTables);
+        let mut page = align_down(address.get(), PAGE_SIZE);
+        while page < end {
+            kernel.lookup(VirtAddr::new(memory::direct_base().checked_add(page)?))?;
+            page += PAGE_SIZE;
+        }
+        // SAFETY: every page is mapped; it is firmware memory, which nobody writes while its tables are read.
+        Some(unsafe { core::slice::from_raw_parts(memory::direct(address), len) })
+    }
+}
+
+/// Reads the tables. `root` is what the loader said; without it the BIOS areas are searched.
+pub(crate) fn init(root: Option<PhysAddr>) {
+    let mut parsed = Parsed {
+        has_root: false,
+        first_problem: None,
+        other_cpus: [0; MAX_CPUS],
+        other_cpu_count: 0,
+        cpus_left_out: 0,
+        io_apics: [None; MAX_IO_APICS],
+        hpet: None,
+        fadt: None,
+        sleep_types: None,
+        nodes: [None; MAX_NODES],
+    };
+    if let Some(root) = root.or_else(|| tables::find_rsdp(&DirectMemory)) {
+        match Root::read(&DirectMemory, root) {
+            Ok(root) => parsed.read_all(&root),
+            Err(problem) => parsed.first_problem = Some(problem),
+        }
+    }
+    PARSED.call_once(|| parsed);
+}
+
+impl Parsed {
+    fn read_all(&mut self, root: &Root<'_>) {
+        self.has_root = true;
+        if let Some(madt) = self.read(root, Signature::MADT, Madt::parse) {
+            self.note_cpus(&madt);
+            for (slot, controller) in self.io_apics.iter_mut().zip(madt.io_apics.iter()) {
+                *slot = Some(controller.address);
+            }
+        }
+        self.hpet = self.read(root, Signature::HPET, tables::Hpet::parse).map(|hpet| hpet.address);
+        self.fadt = self.read(root, Signature::FADT, Fadt::parse);
+        if let Some(fadt) = self.fadt {
+            let dsdt = tables::Table::read(&DirectMemory, fadt.dsdt, Signature::DSDT);
+            self.sleep_types = dsdt.ok().and_then(|dsdt| s5_values(dsdt.bytes()));
+        }
+        if let Some(srat) = self.read(root, Signature::SRAT, Srat::parse) {
+            for (slot, range) in self.nodes.iter_mut().zip(srat.memory.iter()) {
+                *slot = Some(*range);
+            }
+        }
+    }
+
+    fn read<T>(
+        &mut self,
+        root: &Root<'_>,
+        name: Signature,
+        parse: fn(&tables::Table<'_>) -> Result<T, AcpiError>,
+    ) -> Option<T> {
+        let read = root.table(&DirectMemory, name).and_then(|table| table.as_ref().map(parse).transpose());
+        read.unwrap_or_else(|problem| {
+            self.first_problem.get_or_insert(problem);
+            None
+        })
+    }
+
+    fn note_cpus(&mut self, madt: &Madt) {
+        let own = own_apic_id();
+        let reach = if has(Feature::X2Apic) { u32::MAX } else { 254 };
+        for cpu in madt.cpus.iter().filter(|cpu| cpu.state == CpuState::Enabled && cpu.apic_id != own) {
+            // One slot is the boot CPU's.
+            if self.other_cpu_count + 1 < MAX_CPUS && cpu.apic_id <= reach {
+                self.other_cpus[self.other_cpu_count] = cpu.apic_id;
+                self.other_cpu_count += 1;
+            } else {
+                self.cpus_left_out += 1;
+            }
         }
     }
 }
 
-impl Platform {
-    pub(crate) fn nodes(&self) -> &[NodeRange] {
-        &[]
+fn own_apic_id() -> u32 {
+    const EXTENDED_TOPOLOGY: u32 = 0xb;
+    if has(Feature::X2Apic) && __cpuid(0).eax >= EXTENDED_TOPOLOGY {
+        return __cpuid_count(EXTENDED_TOPOLOGY, 0).edx;
     }
-    pub(crate) fn io_apics(&self) -> impl Iterator<Item = &IoApic> {
-        [].iter()
-    }
+    __cpuid(1).ebx >> 24
 }
 
-pub(crate) fn init(_root: Option<PhysAddr>) {}
-
+/// Maps the registers that the tables name.
+///
+/// # Errors
+/// ENOMEM.
 pub(crate) fn map_devices() -> abi::Result<()> {
+    let Some(parsed) = PARSED.get() else { return Ok(()) };
+    let mut platform = Platform {
+        other_cpus: parsed.other_cpus,
+        other_cpu_count: parsed.other_cpu_count,
+        ..Platform::without_acpi()
+    };
+    if let Some(address) = parsed.hpet {
+        platform.hpet = Some(Hpet { base: mmio::map(address, 1024)? });
+    }
+    for (slot, address) in platform.io_apics.iter_mut().zip(parsed.io_apics.iter().flatten()) {
+        *slot = Some(IoApic { base: mmio::map(*address, 32)? });
+    }
+    if let Some(fadt) = &parsed.fadt {
+        platform.pm_timer = fadt.pm_timer.and_then(|timer| {
+            Some(PmTimer { port: port_of(timer.register)?, bits: timer.counter_bits })
+        });
+        if let Some(reset) = fadt.reset {
+            platform.reset = firmware_register(reset.register)?.map(|register| (register, reset.value));
+        }
+        platform.power = power(fadt, parsed.sleep_types)?;
+    }
+    PLATFORM.call_once(|| platform);
     Ok(())
 }
 
-static PLATFORM: Once<Platform> = Once::new();
-static NONE: Platform = Platform::without_acpi();
+fn power(fadt: &Fadt, sleep_types: Option<(u8, u8)>) -> abi::Result<Option<Power>> {
+    let Some(sleep_types) = sleep_types else { return Ok(None) };
+    let sleep_control = match fadt.sleep_control {
+        Some(register) if fadt.is_hardware_reduced => firmware_register(register)?,
+        _ => None,
+    };
+    Ok(Some(Power {
+        sleep_types,
+        control_a: fadt.pm1a_control.and_then(port_of),
+        control_b: fadt.pm1b_control.and_then(port_of),
+        sleep_control,
+        mode_switch: fadt.mode_switch.and_then(|switch| Some((u16::try_from(switch.port).ok()?, switch.enable))),
+    }))
+}
+
+fn port_of(register: Register) -> Option<u16> {
+    match register.space {
+        Space::Port => u16::try_from(register.address).ok(),
+        Space::Memory => None,
+    }
+}
+
+fn firmware_register(register: Register) -> abi::Result<Option<FirmwareRegister>> {
+    Ok(match register.space {
+        Space::Port => port_of(register).map(FirmwareRegister::Port),
+        Space::Memory => {
+            let base = mmio::map(PhysAddr::new(register.address), 1)?;
+            Some(FirmwareRegister::Memory(Mmio::at(base, 0)))
+        }
+    })
+}
 
 /// Runs `use_it` on the record; before it is read, on one that knows nothing.
 pub(crate) fn with_platform<R>(use_it: impl FnOnce(&Platform) -> R) -> R {
     use_it(PLATFORM.get().unwrap_or(&NONE))
+}
+
+/// Copies the NUMA nodes' memory into `into`; says how many there are.
+pub(crate) fn nodes(into: &mut [NodeRange]) -> usize {
+    let known = PARSED.get().map_or(&[][..], |parsed| &parsed.nodes);
+    let mut count = 0;
+    for (slot, range) in into.iter_mut().zip(known.iter().flatten()) {
+        *slot = *range;
+        count += 1;
+    }
+    count
+}
+
+/// One line about the tables.
+pub(crate) fn summary() -> impl fmt::Display {
+    Summary
+}
+
+struct Summary;
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(parsed) = PARSED.get().filter(|parsed| parsed.has_root) else {
+            f.write_str("no ACPI tables: going on with one CPU and without a power switch")?;
+            return match PARSED.get().and_then(|parsed| parsed.first_problem) {
+                Some(problem) => write!(f, " ({problem})"),
+                None => Ok(()),
+            };
+        };
+        let controllers = parsed.io_apics.iter().flatten().count();
+        write!(f, "ACPI: {} CPUs, {controllers} IO-APICs", parsed.other_cpu_count + 1)?;
+        if parsed.cpus_left_out > 0 {
+            write!(f, " ({} more CPUs than this kernel drives)", parsed.cpus_left_out)?;
+        }
+        let nodes = parsed.nodes.iter().flatten().map(|range| range.node).max();
+        if let Some(last) = nodes {
+            write!(f, ", {} memory nodes", last.get() + 1)?;
+        }
+        match parsed.first_problem {
+            Some(problem) => write!(f, "; ignored: {problem}"),
+            None => Ok(()),
+        }
+    }
 }

@@ -18,6 +18,7 @@ pub(crate) mod usercopy;
 
 use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 use logic::memmap::MemoryKind;
+use logic::zones::{NodeId, NodeRange};
 
 pub(crate) use boot::{image_layout, image_start};
 pub(crate) use local::{USER_CODE, USER_DATA, data_of as cpu_data_of};
@@ -49,7 +50,9 @@ pub(crate) fn init_memory(info: &BootInfo) -> abi::Result<()> {
     }
     acpi::init(info.acpi_root);
     map.reclaim(MemoryKind::LoaderReclaimable);
-    acpi::with_platform(|platform| crate::frames::init(&map, platform.nodes()))?;
+    let mut nodes = [NodeRange { node: NodeId::ZERO, start: PhysAddr::ZERO, end: PhysAddr::ZERO }; 16];
+    let count = acpi::nodes(&mut nodes);
+    crate::frames::init(&map, &nodes[..count])?;
     crate::vmap::init()
 }
 
@@ -68,9 +71,9 @@ pub(crate) fn init_machine() -> Result<(), &'static str> {
     clock::init().map_err(|_| "no clock ticks, or the cycle counter stands still")
 }
 
-/// Whether the firmware has ACPI tables.
-pub(crate) fn has_acpi() -> bool {
-    acpi::with_platform(|platform| platform.has_acpi)
+/// One line about the firmware's tables.
+pub(crate) fn platform_summary() -> impl core::fmt::Display {
+    acpi::summary()
 }
 
 fn init_this_cpu() {

@@ -6,6 +6,7 @@ use super::{acpi, port};
 use crate::mmio::Mmio;
 use crate::power::EmulatorExit;
 
+const ACPI_ENABLED: u16 = 1;
 const SLEEP_ENABLE: u16 = 1 << 13;
 const DEBUG_EXIT: u16 = 0xf4;
 const KEYBOARD_COMMAND: u16 = 0x64;
@@ -16,6 +17,11 @@ pub(crate) fn off() {
     acpi::with_platform(|platform| {
         let Some(power) = &platform.power else { return };
         let (type_a, type_b) = power.sleep_types;
+        if let (Some((port, enable)), Some(control)) = (power.mode_switch, power.control_a)
+            && port::read16(control) & ACPI_ENABLED == 0
+        {
+            port::write8(port, enable);
+        }
         if let Some(register) = power.sleep_control {
             // SLP_TYP in bits 2-4, SLP_EN bit 5.
             register.write8(type_a << 2 | 1 << 5);

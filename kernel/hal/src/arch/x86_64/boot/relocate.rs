@@ -9,7 +9,7 @@ use core::arch::asm;
 use core::cell::UnsafeCell;
 
 use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down};
-use logic::memmap::{MemoryKind, MemoryMap};
+use logic::memmap::{MemoryKind, MemoryMap, Region};
 
 use super::{LINK_BASE, halt, image_layout, image_start, relative_relocations, window};
 use crate::arch::x86_64::{clock, cpu, local, paging as arch_paging};
@@ -131,14 +131,26 @@ fn build(info: &mut BootInfo, slide: u64) -> Result<PhysAddr, MapError> {
 }
 
 
-/// RAM and ACPI memory above the legacy megabyte, whole pages.
+/// RAM and the firmware's tables above the legacy megabyte, whole pages.
 fn mapped_ranges(map: &MemoryMap) -> impl Iterator<Item = (u64, u64)> + '_ {
-    map.regions().iter().filter_map(|region| {
+    map.regions().iter().filter(|region| is_mapped(map, region)).filter_map(|region| {
         let start = align_down(region.start.get(), PAGE_SIZE).max(LEGACY_END);
         let end = align_down(region.end.get(), PAGE_SIZE);
-        let wanted = region.kind.is_ram() || region.kind == MemoryKind::AcpiNvs;
-        (wanted && start < end).then_some((start, end))
+        (start < end).then_some((start, end))
     })
+}
+
+/// BIOSes keep the ACPI tables in a small reserved region right behind low RAM; device memory is elsewhere, or large.
+fn is_mapped(map: &MemoryMap, region: &Region) -> bool {
+    const TABLES_LIMIT: u64 = 16 << 20;
+    match region.kind {
+        MemoryKind::AcpiNvs => true,
+        MemoryKind::Reserved => {
+            let start = align_down(region.start.get(), PAGE_SIZE);
+            region.len() <= TABLES_LIMIT && map.ram().any(|ram| align_down(ram.end.get(), PAGE_SIZE) == start)
+        }
+        kind => kind.is_ram(),
+    }
 }
 
 fn map_image<M: TableMemory>(tables: &mut Tables<M>, start: PhysAddr, slide: u64) -> Result<(), MapError> {

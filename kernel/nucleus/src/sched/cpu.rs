@@ -1,0 +1,477 @@
+//! The scheduler of one CPU: who runs, who is next, and how one gives way to another.
+//!
+//! `leave` is the one place that switches. Everything else decides: `park` and `unpark`, `yield_now`, `preempt` (the
+//! end of an interrupt), `exit`. A CPU without work steals, then sleeps until an interrupt. Balance is pulled: a CPU
+//! that is overloaded at its tick asks a lighter one to take something.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use abi::{Errno, Result};
+use hal::percpu::PerCpu;
+use hal::rank;
+use hal::spin::{Lock, Once};
+use hal::{cpu, smp, time, trap};
+use logic::cpuset::{CpuId, CpuSet};
+use logic::events::{Event, EventRing};
+use logic::runq::{self, Preempt, Reason, Room, RunQueue};
+
+use super::thread::{Shared, Status, Thread};
+
+/// What the last events of a CPU were, for the panic screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Thread `[0]` gave way to thread `[1]`.
+    Switch,
+    /// Thread `[0]` was made ready on this CPU.
+    Wake,
+    /// Thread `[0]` ended.
+    Exit,
+}
+
+struct Queue {
+    queue: RunQueue<Arc<Thread>>,
+    current: Arc<Thread>,
+    idle: Arc<Thread>,
+    /// Left a moment ago; dropped by whoever runs next, since a thread cannot free the stack it stands on.
+    previous: Option<Arc<Thread>>,
+    /// Since when the running thread was not charged.
+    charged_at: u64,
+    events: EventRing<EventKind>,
+}
+
+/// One CPU.
+struct Cpu {
+    queue: Lock<Queue, rank::RunQueue>,
+    /// What the queue's load was after its last change; read by others without the lock.
+    load: AtomicU64,
+    /// When the running thread's slice ends, or `NEVER`.
+    slice_end: AtomicU64,
+    /// What the hardware timer is set to, or `NEVER`.
+    armed: AtomicU64,
+    next_balance: AtomicU64,
+    switches: AtomicU64,
+}
+
+const NEVER: u64 = u64::MAX;
+/// Pause between two looks at the balance.
+const BALANCE_NS: u64 = 20_000_000;
+
+static CPUS: Once<PerCpu<Once<Cpu>>> = Once::new();
+/// CPUs whose idle thread runs, a bit each.
+static IDLE: AtomicU64 = AtomicU64::new(0);
+/// Room for this many threads in every queue.
+static ROOM: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes the scheduler's tables and turns the running code into the boot CPU's idle thread.
+///
+/// # Errors
+/// ENOMEM.
+pub fn init(count: usize) -> Result<()> {
+    let cpus = PerCpu::new(count, |_| Ok(Once::new()))?;
+    CPUS.call_once(|| cpus);
+    super::timer::init(count)?;
+    add_this_cpu()
+}
+
+fn add_this_cpu() -> Result<()> {
+    let number = CpuId::from_index(cpu::id()).ok_or(Errno::EINVAL)?;
+    let idle = Thread::idle("idle");
+    let mut queue = RunQueue::new(number);
+    queue.try_reserve(ROOM.load(Ordering::Relaxed).max(64)).map_err(|_| Errno::ENOMEM)?;
+    let now = time::now_ns();
+    let queue = Queue {
+        queue,
+        current: idle.clone(),
+        idle,
+        previous: None,
+        charged_at: now,
+        events: EventRing::new(),
+    };
+    let Some(cpus) = CPUS.get() else { return Err(Errno::EINVAL) };
+    cpus.here().call_once(|| Cpu {
+        queue: Lock::new(queue),
+        load: AtomicU64::new(0),
+        slice_end: AtomicU64::new(NEVER),
+        armed: AtomicU64::new(NEVER),
+        next_balance: AtomicU64::new(now),
+        switches: AtomicU64::new(0),
+    });
+    Ok(())
+}
+
+/// What a started CPU does, for ever: run threads. The entry function of `hal::smp::start`.
+pub fn run_other() -> ! {
+    if add_this_cpu().is_err() {
+        crate::error!("CPU {}: no memory for its run queue; it stays asleep", cpu::id());
+        cpu::halt_forever();
+    }
+    idle()
+}
+
+fn get(number: usize) -> Option<&'static Cpu> {
+    CPUS.get()?.get(number)?.get()
+}
+
+fn here() -> &'static Cpu {
+    match get(cpu::id()) {
+        Some(cpu) => cpu,
+        None => panic!("CPU {} has no scheduler yet", cpu::id()),
+    }
+}
+
+/// The running thread.
+pub fn current() -> Arc<Thread> {
+    cpu::without_interrupts(|| here().queue.lock().current.clone())
+}
+
+/// The running thread, if the scheduler runs; for panics, which may have struck anywhere.
+pub fn try_current() -> Option<Arc<Thread>> {
+    cpu::without_interrupts(|| Some(get(cpu::id())?.queue.try_lock()?.current.clone()))
+}
+
+/// Calls `visit` with this CPU's last events, oldest first; for panics.
+pub fn for_each_event(mut visit: impl FnMut(&Event<EventKind>)) {
+    if let Some(queue) = get(cpu::id()).and_then(|cpu| cpu.queue.try_lock()) {
+        queue.events.iter().for_each(&mut visit);
+    }
+}
+
+/// Switches CPU `number` has made.
+pub fn switch_count(number: usize) -> u64 {
+    get(number).map_or(0, |cpu| cpu.switches.load(Ordering::Relaxed))
+}
+
+/// Makes sure that every queue and timer table has room for one more thread, so that waking never allocates.
+pub(super) fn reserve_for_one_more() -> Result<()> {
+    let needed = usize::try_from(super::thread::live()).unwrap_or(usize::MAX).saturating_add(1);
+    if needed + 8 <= ROOM.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let room = (needed + 8).next_power_of_two().max(64);
+    for cpu in CPUS.get().into_iter().flat_map(PerCpu::iter).filter_map(Once::get) {
+        let mut larger = Room::try_new(room).map_err(|_| Errno::ENOMEM)?;
+        cpu.queue.lock().queue.adopt(&mut larger);
+    }
+    super::timer::reserve(room)?;
+    ROOM.fetch_max(room, Ordering::AcqRel);
+    Ok(())
+}
+
+/// Lets a new thread run.
+pub fn start(thread: &Arc<Thread>) {
+    unpark(thread);
+}
+
+/// Makes a parked thread ready, or its next park return at once.
+pub fn unpark(thread: &Arc<Thread>) {
+    let interrupts = cpu::irq_off();
+    let mut shared = thread.shared.lock();
+    match shared.status {
+        Status::Blocked => {
+            shared.status = Status::Queued;
+            enqueue(thread, &mut shared, Reason::Wakeup);
+        }
+        Status::Queued | Status::Running => shared.has_token = true,
+        Status::Exited => {}
+    }
+    drop(shared);
+    cpu::irq_restore(interrupts);
+}
+
+/// Puts a thread that is nowhere on the queue of the CPU that suits it best.
+fn enqueue(thread: &Arc<Thread>, shared: &mut Shared, reason: Reason) {
+    let number = choose_cpu(thread, shared);
+    let Some(target) = get(number) else { panic!("CPU {number} was chosen and is not up") };
+    let mut queue = target.queue.lock();
+    let now = time::now_ns();
+    queue.events.record(now, EventKind::Wake, [thread.id().0, 0]);
+    let verdict = queue.queue.enqueue(thread.clone(), &mut shared.sched, reason, now);
+    note_load(target, &queue);
+    // A run-to-completion decision needs a time limit from now on: the running thread is no longer alone.
+    let is_alone = target.slice_end.load(Ordering::Relaxed) == NEVER;
+    drop(queue);
+    match verdict {
+        Ok(Preempt::Now) => trap::request_reschedule(number),
+        Ok(Preempt::Keep) if is_alone => trap::request_reschedule(number),
+        Ok(Preempt::Keep) => {}
+        Err(_) => panic!("a run queue is full: a thread was made without `reserve_for_one_more`"),
+    }
+}
+
+/// The last CPU if it is idle, else an idle one, else the last one; always an allowed one.
+fn choose_cpu(thread: &Thread, shared: &Shared) -> usize {
+    let ready = CpuSet::from_words([smp::online_mask(), 0, 0, 0]);
+    let allowed = thread.affinity().and(&ready);
+    let last = shared.sched.last_cpu().filter(|&last| allowed.contains(last));
+    let idle = allowed.and(&CpuSet::from_words([IDLE.load(Ordering::Relaxed), 0, 0, 0]));
+    let chosen = match last {
+        Some(last) if idle.contains(last) => Some(last),
+        _ => idle.first().or(last).or(allowed.first()),
+    };
+    let number = chosen.map_or(0, CpuId::index);
+    // A CPU is online a moment before it has its queue.
+    if get(number).is_some() { number } else { 0 }
+}
+
+fn note_load(cpu: &Cpu, queue: &Queue) {
+    cpu.load.store(queue.queue.load(), Ordering::Relaxed);
+}
+
+/// Why the running thread gives way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    Park,
+    Yield,
+    Preempted,
+    Exit,
+}
+
+/// Sleeps until `unpark`; returns at once if that came first.
+pub(super) fn park() {
+    debug_assert!(!cpu::lock_ranks::any_held(), "a thread went to sleep holding a spin lock");
+    leave(Leave::Park);
+}
+
+/// Lets others run first.
+pub fn yield_now() {
+    leave(Leave::Yield);
+}
+
+/// Gives way if another thread should run: the end of an interrupt, and of a system call.
+pub fn preempt() {
+    if trap::reschedule_requested() {
+        leave(Leave::Preempted);
+    }
+}
+
+/// Ends the running thread.
+pub(super) fn exit() -> ! {
+    leave(Leave::Exit);
+    unreachable!("a thread that ended was run again")
+}
+
+fn leave(why: Leave) {
+    let interrupts = cpu::irq_off();
+    balance_if_due(here());
+    let next = choose_next(why);
+    if let Some(next) = next {
+        hal::context::switch(next);
+        // Back, perhaps on another CPU.
+        finish_switch();
+    }
+    cpu::irq_restore(interrupts);
+}
+
+/// Does all of a switch but the switch: charges and files the running thread, picks the next. `None` if it stays.
+fn choose_next(why: Leave) -> Option<Arc<hal::context::Context>> {
+    trap::clear_reschedule();
+    let cpu = here();
+    let me = cpu.queue.lock().current.clone();
+    let mut shared = me.shared.lock();
+    if why == Leave::Park && core::mem::take(&mut shared.has_token) {
+        return None;
+    }
+    let now = time::now_ns();
+    let mut queue = cpu.queue.lock();
+    let ran = now.saturating_sub(queue.charged_at);
+    queue.charged_at = now;
+    queue.queue.charge(&mut shared.sched, ran);
+    file(&mut queue, &me, &mut shared, why, now);
+    let idle = queue.idle.clone();
+    let next = queue.queue.pick(now).map_or(idle, |picked| picked.thread);
+    note_load(cpu, &queue);
+    cpu.slice_end.store(
+        queue.queue.time_to_next_decision().map_or(NEVER, |left| now.saturating_add(left.max(1))),
+        Ordering::Relaxed,
+    );
+    set_idle(next.is_idle);
+    if Arc::ptr_eq(&next, &me) {
+        shared.status = Status::Running;
+        drop(queue);
+        drop(shared);
+        arm(cpu);
+        return None;
+    }
+    drop(shared);
+    queue.events.record(now, EventKind::Switch, [me.id().0, next.id().0]);
+    next.switches.fetch_add(1, Ordering::Relaxed);
+    cpu.switches.fetch_add(1, Ordering::Relaxed);
+    let context = next.context.clone();
+    queue.previous = Some(core::mem::replace(&mut queue.current, next));
+    drop(queue);
+    arm(cpu);
+    Some(context)
+}
+
+fn file(queue: &mut Queue, me: &Arc<Thread>, shared: &mut Shared, why: Leave, now: u64) {
+    if me.is_idle {
+        return;
+    }
+    match why {
+        Leave::Park => {
+            shared.status = Status::Blocked;
+            queue.queue.block(&mut shared.sched);
+        }
+        Leave::Exit => {
+            shared.status = Status::Exited;
+            queue.queue.block(&mut shared.sched);
+            queue.events.record(now, EventKind::Exit, [me.id().0, 0]);
+        }
+        Leave::Yield | Leave::Preempted => {
+            shared.status = Status::Queued;
+            let reason = if why == Leave::Yield { Reason::Yielded } else { Reason::Preempted };
+            if queue.queue.enqueue(me.clone(), &mut shared.sched, reason, now).is_err() {
+                panic!("a run queue is full: a thread was made without `reserve_for_one_more`");
+            }
+        }
+    }
+}
+
+/// The first thing after a switch: the thread that runs now is running, the one before may be freed.
+pub(super) fn finish_switch() {
+    let (me, previous) = {
+        let mut queue = here().queue.lock();
+        (queue.current.clone(), queue.previous.take())
+    };
+    me.shared.lock().status = Status::Running;
+    drop(previous);
+}
+
+fn set_idle(is_idle: bool) {
+    let bit = 1 << cpu::id();
+    // Checked first: the word is shared by all CPUs, and most switches change nothing.
+    let was_idle = IDLE.load(Ordering::Relaxed) & bit != 0;
+    match (was_idle, is_idle) {
+        (false, true) => IDLE.fetch_or(bit, Ordering::Relaxed),
+        (true, false) => IDLE.fetch_and(!bit, Ordering::Relaxed),
+        _ => return,
+    };
+}
+
+/// Sets the hardware timer for whatever comes first on this CPU: the end of a slice, or a timer.
+fn arm(cpu: &Cpu) {
+    let deadline = cpu.slice_end.load(Ordering::Relaxed).min(super::timer::next_deadline());
+    if cpu.armed.swap(deadline, Ordering::Relaxed) != deadline {
+        time::arm((deadline != NEVER).then_some(deadline));
+    }
+}
+
+/// The timer interrupt. Interrupts are off.
+pub fn on_timer() {
+    let cpu = here();
+    cpu.armed.store(NEVER, Ordering::Relaxed);
+    let now = time::now_ns();
+    super::timer::fire_expired(now);
+    if now >= cpu.slice_end.load(Ordering::Relaxed) {
+        trap::request_reschedule(cpu::id());
+        ask_lighter_cpu();
+    }
+    arm(cpu);
+}
+
+/// A timer was set or taken back on this CPU. Interrupts are off.
+pub(super) fn timers_changed() {
+    arm(here());
+}
+
+fn loads(into: &mut [u64; cpu::MAX_CPUS]) -> &[u64] {
+    let mut count = 0;
+    for (slot, cpu) in into.iter_mut().zip(CPUS.get().into_iter().flat_map(PerCpu::iter)) {
+        *slot = cpu.get().map_or(0, |cpu| cpu.load.load(Ordering::Relaxed));
+        count += 1;
+    }
+    &into[..count]
+}
+
+/// Wakes the CPU with the least to do if this one has enough more; it then pulls.
+fn ask_lighter_cpu() {
+    let mut space = [0; cpu::MAX_CPUS];
+    let loads = loads(&mut space);
+    let lightest =
+        (0..loads.len()).filter(|&number| get(number).is_some()).min_by_key(|&number| loads[number]);
+    let Some(lightest) = lightest.and_then(CpuId::from_index) else { return };
+    let is_me = runq::balance(loads, lightest).is_some_and(|found| found.busiest.index() == cpu::id());
+    if is_me && let Some(target) = get(lightest.index()) {
+        target.next_balance.store(0, Ordering::Relaxed);
+        trap::request_reschedule(lightest.index());
+    }
+}
+
+/// Pulls a thread from the busiest CPU if that pays. No lock is held.
+fn balance_if_due(cpu: &Cpu) {
+    if smp::online_mask().is_power_of_two() {
+        return;
+    }
+    let now = time::now_ns();
+    if now < cpu.next_balance.load(Ordering::Relaxed) {
+        return;
+    }
+    cpu.next_balance.store(now + BALANCE_NS, Ordering::Relaxed);
+    let Some(me) = CpuId::from_index(cpu::id()) else { return };
+    let mut space = [0; cpu::MAX_CPUS];
+    if let Some(found) = runq::balance(loads(&mut space), me) {
+        pull(found.busiest.index(), found.max_weight);
+    }
+}
+
+/// Takes a waiting thread from CPU `victim` to this one. No lock is held.
+fn pull(victim: usize, max_weight: u64) -> bool {
+    let Some(me) = CpuId::from_index(cpu::id()) else { return false };
+    let Some(from) = get(victim) else { return false };
+    let departed = {
+        let mut queue = from.queue.lock();
+        let departed = queue.queue.steal(max_weight, |thread| thread.affinity().contains(me));
+        note_load(from, &queue);
+        departed
+    };
+    let Some(departed) = departed else { return false };
+    let mut shared = departed.thread.shared.lock();
+    enqueue_here(&departed.thread, &mut shared, Reason::Migrated(departed.lag));
+    true
+}
+
+fn enqueue_here(thread: &Arc<Thread>, shared: &mut Shared, reason: Reason) {
+    let cpu = here();
+    let mut queue = cpu.queue.lock();
+    let now = time::now_ns();
+    if queue.queue.enqueue(thread.clone(), &mut shared.sched, reason, now).is_err() {
+        panic!("a run queue is full: a thread was made without `reserve_for_one_more`");
+    }
+    note_load(cpu, &queue);
+    drop(queue);
+    trap::request_reschedule(cpu::id());
+}
+
+/// The idle thread: steal, else sleep.
+pub fn idle() -> ! {
+    // The first deadline of this CPU may lie before it had a timer.
+    cpu::without_interrupts(|| set_idle(true));
+    cpu::irq_on();
+    loop {
+        let _ = cpu::irq_off();
+        if !trap::reschedule_requested() && !steal_from_busiest() {
+            cpu::wait_for_interrupt();
+        }
+        cpu::irq_on();
+        preempt();
+    }
+}
+
+fn steal_from_busiest() -> bool {
+    let mut space = [0; cpu::MAX_CPUS];
+    let loads = loads(&mut space);
+    let me = cpu::id();
+    // A CPU whose only thread is running has load and nothing to steal: look at all, the busiest first.
+    let mut tried = 0u64;
+    loop {
+        let next = (0..loads.len())
+            .filter(|&number| number != me && loads[number] != 0 && tried & 1 << number == 0)
+            .max_by_key(|&number| loads[number]);
+        let Some(victim) = next else { return false };
+        tried |= 1 << victim;
+        if pull(victim, u64::MAX) {
+            return true;
+        }
+    }
+}

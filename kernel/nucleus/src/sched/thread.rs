@@ -1,0 +1,194 @@
+//! A thread: a kernel context and what the scheduler knows about it.
+//!
+//! Threads are shared by reference count; the last reference frees the stack. What only the scheduler changes is
+//! behind the thread's own lock (rank `ThreadState`).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use abi::{Errno, Result};
+use hal::boot::Text;
+use hal::context::{Context, Kind};
+use hal::rank;
+use hal::spin::Lock;
+use logic::cpuset::CpuSet;
+use logic::runq::{Policy, SchedState};
+
+use super::cpu;
+
+/// Names a thread for as long as the machine runs; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ThreadId(pub u64);
+
+/// Where a thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    /// Not started, or parked.
+    Blocked,
+    /// On a run queue.
+    Queued,
+    /// On a CPU.
+    Running,
+    /// Over.
+    Exited,
+}
+
+/// What the scheduler changes.
+pub(super) struct Shared {
+    pub(super) sched: SchedState,
+    pub(super) status: Status,
+    /// It was unparked while it was not parked: the next park returns at once.
+    pub(super) has_token: bool,
+}
+
+/// What a thread runs.
+type Body = Box<dyn FnOnce() + Send>;
+
+/// A thread.
+pub struct Thread {
+    id: ThreadId,
+    name: Text<16>,
+    pub(super) context: Arc<Context>,
+    pub(super) shared: Lock<Shared, rank::ThreadState>,
+    body: Lock<Option<Body>, rank::ThreadState>,
+    /// CPUs it may run on, a bit each; not in `shared`, because a thief reads it under a run queue's lock.
+    affinity: AtomicU64,
+    /// A signal or a kill is waiting: interruptible waits end.
+    interrupted: AtomicBool,
+    pub(super) is_idle: bool,
+    pub(super) switches: AtomicU64,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+static LIVE: AtomicU64 = AtomicU64::new(0);
+
+/// Threads that exist, idle ones included.
+pub fn live() -> u64 {
+    LIVE.load(Ordering::Relaxed)
+}
+
+impl Thread {
+    /// A new thread that will run `body`; [`super::start`] lets it.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn new(
+        name: &str,
+        kind: Kind,
+        policy: Policy,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<Arc<Self>> {
+        cpu::reserve_for_one_more()?;
+        // An allocation failure of these few words still aborts: `Box::try_new` is unstable.
+        let context = Arc::new(Context::new(kind, first_step, 0)?);
+        Ok(Self::with(name, context, policy, Some(Box::new(body))))
+    }
+
+    /// The idle thread of a CPU: the context that runs right now.
+    pub(super) fn idle(name: &str) -> Arc<Self> {
+        let mut thread = Self::with(name, hal::context::adopt(), Policy::Idle, None);
+        if let Some(thread) = Arc::get_mut(&mut thread) {
+            thread.is_idle = true;
+            thread.shared.lock().status = Status::Running;
+        }
+        thread
+    }
+
+    fn with(name: &str, context: Arc<Context>, policy: Policy, body: Option<Body>) -> Arc<Self> {
+        LIVE.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Thread {
+            id: ThreadId(NEXT_ID.fetch_add(1, Ordering::Relaxed)),
+            name: Text::from_bytes(name.as_bytes()),
+            context,
+            shared: Lock::new(Shared {
+                sched: SchedState::new(policy),
+                status: Status::Blocked,
+                has_token: false,
+            }),
+            body: Lock::new(body),
+            affinity: AtomicU64::new(u64::MAX),
+            interrupted: AtomicBool::new(false),
+            is_idle: false,
+            switches: AtomicU64::new(0),
+        })
+    }
+
+    /// Its number.
+    pub fn id(&self) -> ThreadId {
+        self.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Whether it has run to its end.
+    pub fn has_exited(&self) -> bool {
+        self.shared.lock().status == Status::Exited
+    }
+
+    /// How often it was switched to.
+    pub fn switches(&self) -> u64 {
+        self.switches.load(Ordering::Relaxed)
+    }
+
+    /// CPU time it was charged.
+    pub fn ran_ns(&self) -> u64 {
+        self.shared.lock().sched.ran_ns()
+    }
+
+    /// The CPUs it may run on.
+    pub fn affinity(&self) -> CpuSet {
+        CpuSet::from_words([self.affinity.load(Ordering::Relaxed), 0, 0, 0])
+    }
+
+    /// Says on which CPUs it may run; takes effect the next time it is queued.
+    ///
+    /// # Errors
+    /// EINVAL if none of them is up.
+    pub fn set_affinity(&self, allowed: CpuSet) -> Result<()> {
+        let online = CpuSet::from_words([hal::smp::online_mask(), 0, 0, 0]);
+        if allowed.and(&online).is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        self.affinity.store(allowed.words()[0], Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Ends its interruptible waits with EINTR until `clear_interrupt`.
+    pub fn interrupt(self: &Arc<Self>) {
+        self.interrupted.store(true, Ordering::Release);
+        cpu::unpark(self);
+    }
+
+    /// Takes the interruption back.
+    pub fn clear_interrupt(&self) {
+        self.interrupted.store(false, Ordering::Release);
+    }
+
+    /// Whether interruptible waits end.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        LIVE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Where a new context begins.
+extern "C" fn first_step(_argument: usize) -> ! {
+    hal::context::finish_switch();
+    cpu::finish_switch();
+    hal::cpu::irq_on();
+    // The body is taken in a scope of its own: when it has run, nothing on this stack keeps the thread alive.
+    let body = cpu::current().body.lock().take();
+    if let Some(body) = body {
+        body();
+    }
+    cpu::exit()
+}

@@ -1,0 +1,161 @@
+//! Wait queues, and the one place where everything that can sleep sleeps.
+//!
+//! [`WaitQueue::block_until`] takes pure logic that says EAGAIN for "not yet"; it alone knows non-blocking files,
+//! timeouts and interruption. Lock: rank `WaitQueue`; wake-ups happen under it, nothing allocates under it.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use abi::{Errno, Result};
+use hal::rank;
+use hal::spin::Lock;
+use hal::time;
+
+use super::cpu::{current, park, unpark};
+use super::thread::Thread;
+use super::timer::WakeTimer;
+
+/// Threads waiting for one thing.
+pub struct WaitQueue {
+    waiters: Lock<VecDeque<Arc<Thread>>, rank::WaitQueue>,
+}
+
+/// How a caller wants to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    blocking: Blocking,
+    deadline_ns: Option<u64>,
+    interruption: Interruption,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blocking {
+    Allowed,
+    Forbidden,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interruption {
+    Ends,
+    Ignored,
+}
+
+impl Wait {
+    /// Until it happens, or a signal comes.
+    pub const INTERRUPTIBLE: Wait =
+        Wait { blocking: Blocking::Allowed, deadline_ns: None, interruption: Interruption::Ends };
+    /// Until it happens, whatever else does: for short waits of the kernel itself.
+    pub const UNINTERRUPTIBLE: Wait = Wait { interruption: Interruption::Ignored, ..Self::INTERRUPTIBLE };
+    /// Not at all (`O_NONBLOCK`).
+    pub const NEVER: Wait = Wait { blocking: Blocking::Forbidden, ..Self::INTERRUPTIBLE };
+
+    /// The same, but no longer than until `deadline_ns`.
+    pub const fn until(self, deadline_ns: u64) -> Wait {
+        Wait { deadline_ns: Some(deadline_ns), ..self }
+    }
+}
+
+impl WaitQueue {
+    /// Nobody waits.
+    pub const fn new() -> Self {
+        WaitQueue { waiters: Lock::new(VecDeque::new()) }
+    }
+
+    /// Tries, and while the answer is EAGAIN waits for a wake-up and tries again.
+    ///
+    /// # Errors
+    /// What `attempt` says; EAGAIN if the caller must not wait; ETIMEDOUT after the deadline; EINTR if interrupted;
+    /// ENOMEM if there is no room to wait.
+    pub fn block_until<R>(&self, wait: Wait, mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
+        match attempt() {
+            Err(Errno::EAGAIN) if wait.blocking == Blocking::Allowed => {}
+            other => return other,
+        }
+        let _timer = wait.deadline_ns.map(WakeTimer::start).transpose()?;
+        let me = current();
+        loop {
+            self.register(&me)?;
+            // Again, now that no wake-up can be missed.
+            let outcome = match attempt() {
+                Err(Errno::EAGAIN) => match give_up(&wait, &me) {
+                    None => {
+                        park();
+                        self.unregister(&me);
+                        continue;
+                    }
+                    Some(error) => Err(error),
+                },
+                other => other,
+            };
+            if !self.unregister(&me) && outcome.is_err() {
+                // Woken and not using it: the wake-up was meant for somebody who will.
+                self.wake_one();
+            }
+            return outcome;
+        }
+    }
+
+    /// Wakes the thread that waits longest. Says whether there was one.
+    pub fn wake_one(&self) -> bool {
+        let Some(thread) = self.waiters.lock().pop_front() else { return false };
+        unpark(&thread);
+        true
+    }
+
+    /// Wakes all.
+    pub fn wake_all(&self) {
+        while self.wake_one() {}
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiters.lock().is_empty()
+    }
+
+    fn register(&self, me: &Arc<Thread>) -> Result<()> {
+        loop {
+            let mut waiters = self.waiters.lock();
+            if waiters.len() < waiters.capacity() {
+                waiters.push_back(me.clone());
+                return Ok(());
+            }
+            let wanted = (waiters.len() + 1).next_power_of_two().max(4);
+            drop(waiters);
+            let mut larger = VecDeque::new();
+            larger.try_reserve_exact(wanted).map_err(|_| Errno::ENOMEM)?;
+            let mut waiters = self.waiters.lock();
+            if larger.capacity() > waiters.len() {
+                larger.extend(waiters.drain(..));
+                core::mem::swap(&mut *waiters, &mut larger);
+            }
+            drop(waiters);
+            drop(larger);
+        }
+    }
+
+    /// Takes a thread out; says whether it was still in.
+    fn unregister(&self, me: &Arc<Thread>) -> bool {
+        let found = {
+            let mut waiters = self.waiters.lock();
+            let place = waiters.iter().position(|waiter| Arc::ptr_eq(waiter, me));
+            place.and_then(|place| waiters.remove(place))
+        };
+        found.is_some()
+    }
+}
+
+impl Default for WaitQueue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn give_up(wait: &Wait, me: &Thread) -> Option<Errno> {
+    if wait.interruption == Interruption::Ends && me.is_interrupted() {
+        return Some(Errno::EINTR);
+    }
+    match wait.deadline_ns {
+        Some(deadline) if time::now_ns() >= deadline => Some(Errno::ETIMEDOUT),
+        _ => None,
+    }
+}
