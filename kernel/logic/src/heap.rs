@@ -93,16 +93,21 @@ impl SlotHeap {
     #[inline]
     pub(crate) fn insert(&mut self, slot: u32, key: Key) {
         let position = self.entries.len();
-        self.entries.push(Entry { key, slot });
-        self.sift_up(position);
+        let entry = Entry { key, slot };
+        self.entries.push(entry);
+        self.sift_up(position, entry);
     }
 
     /// Takes the least out.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<(Key, u32)> {
-        let (key, slot) = self.peek()?;
-        self.remove(slot);
-        Some((key, slot))
+        let last = self.entries.pop()?;
+        let least = self.entries.first().copied().unwrap_or(last);
+        *self.positions.get_mut(least.slot as usize)? = ABSENT;
+        if !self.entries.is_empty() {
+            self.sift_down(0, last);
+        }
+        Some((least.key, least.slot))
     }
 
     /// Takes `slot` out if it is in.
@@ -110,16 +115,20 @@ impl SlotHeap {
         let position = core::mem::replace(self.positions.get_mut(slot as usize)?, ABSENT) as usize;
         let removed = *self.entries.get(position)?;
         let last = self.entries.pop()?;
-        if position < self.entries.len() {
-            self.entries[position] = last;
-            self.sift_down(position);
-            self.sift_up(self.positions[last.slot as usize] as usize);
+        if position == self.entries.len() {
+            return Some(removed.key);
+        }
+        if last.key.is_before(removed.key) {
+            self.sift_up(position, last);
+        } else {
+            self.sift_down(position, last);
         }
         Some(removed.key)
     }
 
-    fn sift_up(&mut self, mut position: usize) {
-        let entry = self.entries[position];
+    /// Puts `entry` at `position` or above it.
+    #[inline]
+    fn sift_up(&mut self, mut position: usize, entry: Entry) {
         while position > 0 {
             let parent = (position - 1) / CHILDREN;
             if !entry.key.is_before(self.entries[parent].key) {
@@ -131,8 +140,8 @@ impl SlotHeap {
         self.place(position, entry);
     }
 
-    fn sift_down(&mut self, mut position: usize) {
-        let entry = self.entries[position];
+    /// Puts `entry` at `position` or below it.
+    fn sift_down(&mut self, mut position: usize, entry: Entry) {
         while let Some(child) = self.least_child(position) {
             if !self.entries[child].key.is_before(entry.key) {
                 break;

@@ -153,7 +153,7 @@ impl<T> TimerQueue<T> {
         if key.major > now_ns {
             return None;
         }
-        self.pending.remove(slot)?;
+        self.pending.pop()?;
         let generation = self.records.get(slot as usize)?.generation;
         Some((TimerId { slot, generation }, self.release(slot)?))
     }

@@ -253,7 +253,7 @@ impl<T> RunQueue<T> {
             // Behind the next in line and behind a fresh request, and no further: giving up more (Linux
             // forfeits the slice) would make the virtual clock race while two threads yield in turn.
             Reason::Yielded => {
-                let fresh = state.vruntime.saturating_add(state.slice_virtual_ns());
+                let fresh = state.vruntime.saturating_add(state.slice_virtual_ns);
                 let next = self.fair.peek().map_or(0, |(key, _)| key.major);
                 state.deadline = state.deadline.max(fresh).max(next);
             }

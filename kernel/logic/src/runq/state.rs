@@ -37,6 +37,8 @@ pub struct SchedState {
     pub(super) level: Level,
     pub(super) weight: u32,
     inverse_weight: u64,
+    /// A fair slice in virtual time.
+    pub(super) slice_virtual_ns: u64,
     pub(super) vruntime: u64,
     pub(super) deadline: u64,
     pub(super) slice_left_ns: u64,
@@ -52,19 +54,22 @@ impl SchedState {
     /// The state of a new thread, which no queue knows yet.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self {
+        let mut state = Self {
             policy,
             level: policy.level(),
-            weight: policy.weight(),
-            inverse_weight: inverse_of(policy.weight()),
+            weight: 0,
+            inverse_weight: 0,
+            slice_virtual_ns: 0,
             vruntime: 0,
             deadline: 0,
-            slice_left_ns: full_slice(policy),
+            slice_left_ns: 0,
             lag: Lag::default(),
             home: None,
             ticket: Ticket::NONE,
             ran_ns: 0,
-        }
+        };
+        state.set_policy(policy);
+        state
     }
 
     /// How the thread competes.
@@ -80,6 +85,7 @@ impl SchedState {
         self.level = policy.level();
         self.weight = policy.weight();
         self.inverse_weight = inverse_of(self.weight);
+        self.slice_virtual_ns = self.virtual_ns(FAIR_SLICE_NS);
         self.slice_left_ns = full_slice(policy);
     }
 
@@ -102,7 +108,7 @@ impl SchedState {
         if self.vruntime < self.deadline {
             return Charged { virtual_ns, slice: Slice::Left };
         }
-        self.deadline = self.vruntime.saturating_add(self.slice_virtual_ns());
+        self.deadline = self.vruntime.saturating_add(self.slice_virtual_ns);
         Charged { virtual_ns, slice: Slice::Used }
     }
 
@@ -126,7 +132,7 @@ impl SchedState {
     /// back gains nothing. The deadline is never before `virtual_now`: arrivals cannot overtake a
     /// waiting thread forever. Batch threads get no credit.
     pub(super) fn arrive(&mut self, cpu: CpuId, virtual_now: u64, lag: Lag) {
-        let slice = self.slice_virtual_ns();
+        let slice = self.slice_virtual_ns;
         let limit = i64::try_from(slice).unwrap_or(i64::MAX / 2);
         let credit = if matches!(self.policy, Policy::Batch(_)) { 0 } else { limit };
         let lag = lag.0.clamp(-2 * limit, credit);
@@ -144,13 +150,9 @@ impl SchedState {
     }
 
     /// `ran_ns` on the virtual clock: longer for light threads.
-    pub(super) fn virtual_ns(&self, ran_ns: u64) -> u64 {
+    fn virtual_ns(&self, ran_ns: u64) -> u64 {
         let scaled = (u128::from(ran_ns) * u128::from(self.inverse_weight)) >> INVERSE_SHIFT;
         u64::try_from(scaled).unwrap_or(u64::MAX)
-    }
-
-    pub(super) fn slice_virtual_ns(&self) -> u64 {
-        self.virtual_ns(FAIR_SLICE_NS)
     }
 
     /// Real time until the current request is served, rounded up.

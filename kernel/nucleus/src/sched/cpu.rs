@@ -388,7 +388,8 @@ fn loads(into: &mut [u64; cpu::MAX_CPUS]) -> &[u64] {
 fn ask_lighter_cpu() {
     let mut space = [0; cpu::MAX_CPUS];
     let loads = loads(&mut space);
-    let lightest = (0..loads.len()).filter(|&number| get(number).is_some()).min_by_key(|&number| loads[number]);
+    let lightest =
+        (0..loads.len()).filter(|&number| get(number).is_some()).min_by_key(|&number| loads[number]);
     let Some(lightest) = lightest.and_then(CpuId::from_index) else { return };
     let is_me = runq::balance(loads, lightest).is_some_and(|found| found.busiest.index() == cpu::id());
     if is_me && let Some(target) = get(lightest.index()) {
