@@ -1,7 +1,9 @@
 //! This CPU: its number, its interrupts, and (in debug builds) the locks it holds.
 
-pub use crate::arch::cpu::{InterruptState, entropy, irq_off, irq_on, irq_restore, irqs_enabled, relax, wait_for_interrupt};
 use crate::arch;
+pub use crate::arch::cpu::{
+    InterruptState, entropy, irq_off, irq_on, irq_restore, irqs_enabled, relax, wait_for_interrupt,
+};
 
 /// The most CPUs one kernel drives; more are left asleep, with a sentence in the log.
 pub const MAX_CPUS: usize = 64;
