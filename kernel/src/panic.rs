@@ -177,8 +177,8 @@ pub(crate) fn note_alive() {
     LAST_SEEN[cpu::id()].store(time::now_ns(), Ordering::Relaxed);
 }
 
-/// The watchdog's thread: pings every CPU, and sends an NMI to those that stay silent. One CPU alone cannot watch
-/// itself this way.
+/// The watchdog's thread: pings every CPU, and sends an NMI to those that stay silent. A single CPU cannot be watched
+/// this way.
 pub(crate) fn watch() {
     loop {
         if sched::sleep_ns(WATCH_NS).is_err() {
