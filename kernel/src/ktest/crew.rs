@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::Errno;
 use hal::context::Kind;
-use hal::{frames, heap, smp, vmap};
+use hal::{frames, heap, tlb, vmap};
 use logic::cpuset::{CpuId, CpuSet};
 use logic::runq::Policy;
 use nucleus::sched::{self, Thread, Wait, WaitQueue, thread};
@@ -59,16 +59,6 @@ pub(super) fn describe(what: &str, error: Errno) -> String {
     alloc::format!("{what}: {error:?}")
 }
 
-/// Runs `body` on every CPU, one after the other.
-pub(super) fn on_each_cpu(body: fn()) -> Result<(), String> {
-    for number in 0..smp::online() {
-        let mut crew = Crew::new();
-        crew.add(Policy::default(), Some(number), body)?;
-        crew.run()?;
-    }
-    Ok(())
-}
-
 /// Memory that is in use, with everything that waits in caches given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Books {
@@ -81,23 +71,18 @@ pub(super) struct Books {
 
 /// Takes stock. Nothing else may run.
 pub(super) fn take_stock(threads_expected: Option<u64>) -> Result<Books, String> {
-    // Threads that ended are freed by whoever runs next on their CPU.
-    for _ in 0..1000 {
-        if threads_expected.is_none_or(|expected| thread::live() <= expected) {
-            break;
-        }
+    // Threads that ended are freed by whoever runs next on their CPU: wait until there are as many as expected, or
+    // until none has gone for a while.
+    let mut quiet = 0;
+    let mut last = thread::live();
+    while quiet < 20 && threads_expected != Some(last) {
         sched::sleep_ns(1_000_000).map_err(|error| describe("sleep", error))?;
+        quiet = if thread::live() == last { quiet + 1 } else { 0 };
+        last = thread::live();
     }
-    on_each_cpu(|| {
-        heap::drain_magazines();
-        frames::drain_cache();
-    })?;
-    // The last helper thread must be gone too; its stack is what `trim` returns.
-    sched::sleep_ns(2_000_000).map_err(|error| describe("sleep", error))?;
+    // Stacks wait for new threads, frames and objects in the caches of each CPU.
     vmap::trim();
-    heap::drain_magazines();
-    frames::drain_cache();
-    on_each_cpu_quietly();
+    tlb::drain_caches();
     let heap = heap::stats();
     Ok(Books {
         free_frames: frames::stats().free,
@@ -106,12 +91,6 @@ pub(super) fn take_stock(threads_expected: Option<u64>) -> Result<Books, String>
         whole_bytes: heap.whole_bytes,
         threads: thread::live(),
     })
-}
-
-/// The helpers above leave a few objects in the caches of their CPUs: the same few each time, so two stocks agree.
-fn on_each_cpu_quietly() {
-    heap::drain_magazines();
-    frames::drain_cache();
 }
 
 /// Runs `body` between two stocks, after one warm-up run that lets tables grow, and compares them.

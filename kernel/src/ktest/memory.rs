@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 
 use hal::boot::BootInfo;
 use hal::vmap::KernelStack;
-use hal::{cpu, frames, heap, smp};
+use hal::{cpu, frames, smp, tlb};
 use logic::buddy::Order;
 use logic::runq::Policy;
 use logic::zones::ZoneKind;
 
-use super::crew::{Crew, leaves_nothing, on_each_cpu};
+use super::crew::{Crew, leaves_nothing};
 use super::{Outcome, check};
 
 /// Small random numbers for tests; the seed is printed by whoever makes one.
@@ -125,10 +125,7 @@ pub(super) fn stacks_have_guards_and_come_back(_boot: &'static BootInfo) -> Outc
 }
 
 pub(super) fn exhaustion_is_an_error(_boot: &'static BootInfo) -> Outcome {
-    on_each_cpu(|| {
-        heap::drain_magazines();
-        frames::drain_cache();
-    })?;
+    tlb::drain_caches();
     let before = frames::stats().free;
     // A list through the frames themselves: a vector of them would need the memory it is to use up.
     let mut taken = Vec::new();
