@@ -32,3 +32,6 @@ pub mod power;
 pub mod symbols;
 pub mod backtrace;
 mod arch;
+
+#[cfg(not(target_os = "none"))]
+pub use arch::simulation;
