@@ -115,15 +115,10 @@ fn start_first_threads(boot: &'static BootInfo) {
     }
 }
 
-#[cfg(ktest)]
-fn main_thread(_boot: &'static BootInfo) {
-    let outcome = if crate::ktest::run_all() { EmulatorExit::Success } else { EmulatorExit::Failure };
-    power::exit_emulator(outcome);
-    shut_down();
-}
-
-#[cfg(not(ktest))]
 fn main_thread(boot: &'static BootInfo) {
+    // A test build runs its tests first, and stops there if the emulator lets it.
+    #[cfg(ktest)]
+    power::exit_emulator(if crate::ktest::run_all(boot) { EmulatorExit::Success } else { EmulatorExit::Failure });
     if WANTS_SWITCH_BENCH.load(Ordering::Relaxed) {
         bench::context_switches();
     }
@@ -131,7 +126,6 @@ fn main_thread(boot: &'static BootInfo) {
     shut_down();
 }
 
-#[cfg_attr(ktest, expect(dead_code, reason = "test builds run the tests instead"))]
 fn run_init(boot: &'static BootInfo) {
     let options = BootOptions::parse(boot.command_line.as_str());
     let path = options.rdinit.unwrap_or("/init").trim_start_matches('/');
@@ -150,7 +144,6 @@ fn run_init(boot: &'static BootInfo) {
     }
 }
 
-#[cfg_attr(ktest, expect(dead_code, reason = "test builds run the tests instead"))]
 fn explain(missing: &Missing, path: &str) {
     match missing {
         Missing::NoArchive => error!("there is no initramfs to run /{path} from; give QEMU -initrd build/initramfs.cpio"),
@@ -162,10 +155,14 @@ fn explain(missing: &Missing, path: &str) {
     }
 }
 
+const POWER_OFF_PATIENCE_NS: u64 = 2_000_000_000;
+
 /// Powers off, or says why not.
 fn shut_down() {
     info!("powering off");
     power::off();
+    // The switch works a moment later, on real machines as in QEMU.
+    let _ = sched::sleep_ns(POWER_OFF_PATIENCE_NS);
     warning!("this machine has no power switch the kernel knows; it is safe to turn it off now");
     power::exit_emulator(EmulatorExit::BootFailed);
 }

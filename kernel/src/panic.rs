@@ -97,6 +97,11 @@ fn print_registers(r: &Registers) {
     say!("  rsi {:016x} rdi {:016x} rbp {:016x} r8  {:016x}\n", r.rsi, r.rdi, r.rbp, r.r8);
     say!("  r9  {:016x} r10 {:016x} r11 {:016x} r12 {:016x}\n", r.r9, r.r10, r.r11, r.r12);
     say!("  r13 {:016x} r14 {:016x} r15 {:016x}\n", r.r13, r.r14, r.r15);
+    say!("stack from rsp:");
+    for (place, word) in backtrace::words(r.rsp).take(16).enumerate() {
+        say!("{}{word:016x}", if place % 4 == 0 { "\n  " } else { " " });
+    }
+    say!("\n");
 }
 
 fn print_backtrace(first: Option<u64>, frame: u64) {

@@ -10,6 +10,8 @@ use crate::symbols::{PROBE_LEN, Symbols};
 
 /// More frames than any sane call chain has.
 const MOST_FRAMES: usize = 32;
+/// Where the upper half of addresses begins. Stacks of the kernel are there; firmware's are not walked.
+const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
 
 /// Where the report finds things.
 pub struct Places {
@@ -65,7 +67,7 @@ fn call_chain(qmp: &mut Qmp, cpu: u64) -> Result<Vec<u64>, String> {
     let pointer = pointer.ok_or("QEMU does not show the instruction pointer")?;
     let mut frame = register(&registers, "RBP").or_else(|| register(&registers, "EBP")).unwrap_or(0);
     let mut addresses = vec![pointer];
-    while addresses.len() < MOST_FRAMES {
+    while addresses.len() < MOST_FRAMES && frame >= KERNEL_HALF {
         let words = words(&qmp.monitor(&format!("x/2gx {frame:#x}"), cpu)?);
         let [next, return_address] = words[..] else { break };
         if return_address == 0 {
@@ -93,7 +95,7 @@ fn describe(qmp: &mut Qmp, cpu: u64, addresses: &[u64], symbols: &Result<Symbols
     let linked: Vec<u64> = addresses
         .iter()
         .enumerate()
-        .map(|(index, address)| address.wrapping_sub(slide) - u64::from(index > 0))
+        .map(|(index, &address)| symbols.linked(address, slide) - u64::from(index > 0))
         .collect();
     let names = symbols.describe(&linked);
     addresses.iter().zip(names).map(|(address, name)| format!("{address:#x} {name}")).collect()

@@ -56,6 +56,8 @@ pub struct Machine {
     pub kernel: PathBuf,
     /// The initial file system, if there is to be one.
     pub initramfs: Option<PathBuf>,
+    /// More lines for our loader's nacre.conf, without spaces; used by [`Boot::EspUefi`].
+    pub loader_config: Vec<String>,
     /// More QEMU arguments.
     pub more_arguments: Vec<String>,
     /// The guest has failed when it writes nothing for this long while a test waits.
@@ -75,6 +77,7 @@ impl Machine {
             command_line: "console=ttyS0".to_string(),
             kernel: PathBuf::from("build/nacre.elf"),
             initramfs: Some(PathBuf::from("build/initramfs.cpio")),
+            loader_config: Vec::new(),
             more_arguments: Vec::new(),
             silence: Duration::from_secs(20),
             total: Duration::from_secs(300),
@@ -139,6 +142,7 @@ impl Machine {
             .env("KERNEL", &self.kernel)
             .env("INITRAMFS", self.initramfs.as_ref().unwrap_or(&none))
             .env("APPEND", &self.command_line)
+            .env("CONFIG", self.loader_config.join(" "))
             .output()
             .map_err(|error| format!("cannot run {script}: {error}"))?;
         if result.status.success() {

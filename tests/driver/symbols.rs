@@ -42,6 +42,13 @@ impl Symbols {
         self.code.iter().find_map(|(base, code)| find_slide(*base, code, address, probe))
     }
 
+    /// Where the code at `address` is linked, in a kernel that has moved by `slide`. What is below the moved
+    /// kernel ran before it moved.
+    pub fn linked(&self, address: u64, slide: u64) -> u64 {
+        let lowest = self.code.iter().map(|(base, _)| *base).min().unwrap_or(0);
+        if address >= lowest.saturating_add(slide) { address - slide } else { address }
+    }
+
     /// One line per address: function, file and line, with inlined callers behind it.
     pub fn describe(&self, addresses: &[u64]) -> Vec<String> {
         let result = Command::new("addr2line")

@@ -274,7 +274,7 @@ pub fn stats() -> Stats {
 }
 
 /// Empties this CPU's magazines and lets empty slabs go: for memory pressure, and before objects are counted.
-pub fn drain_magazines() {
+pub(crate) fn drain_magazines() {
     percpu::with_magazines(|magazines| {
         for class in ClassIndex::all() {
             let mut slabs = CLASSES[class.slot()].lock();
@@ -291,3 +291,6 @@ pub fn drain_magazines() {
 }
 
 const _: () = assert!(LARGEST_OBJECT < LARGE_LIMIT, "the large end starts above the slabs");
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ pub mod cpu;
 pub mod spin;
 pub mod console;
 pub mod boot;
-pub mod memory;
+mod memory;
 pub mod paging;
 pub mod frames;
 pub mod heap;
@@ -35,3 +35,4 @@ mod arch;
 
 #[cfg(not(target_os = "none"))]
 pub use arch::simulation;
+pub use memory::{Audit, audit as memory_audit, is_mapped};

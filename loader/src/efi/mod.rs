@@ -50,7 +50,6 @@ fn main() -> Status {
     set_color(Color::LightRed);
     println!("nacre loader: {error}");
     set_color(Color::LightGray);
-    println!("nacre loader: press any key to return to the firmware");
     wait_for_key();
     Status::LOAD_ERROR
 }
@@ -62,10 +61,12 @@ fn set_color(color: Color) {
 }
 
 fn wait_for_key() {
+    // Keys pressed before the question are no answer to it; those right after it are.
     let event = system::with_stdin(|input| {
         let _ = input.reset(false);
         input.wait_for_key_event()
     });
+    println!("nacre loader: press any key to return to the firmware");
     if let Ok(event) = event {
         let _ = boot::wait_for_event(&[event]);
     }

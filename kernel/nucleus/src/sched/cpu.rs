@@ -265,13 +265,14 @@ fn leave(why: Leave) {
 
 /// Does all of a switch but the switch: charges and files the running thread, picks the next. `None` if it stays.
 fn choose_next(why: Leave) -> Option<Arc<hal::context::Context>> {
-    trap::clear_reschedule();
     let cpu = here();
     let me = cpu.queue.lock().current.clone();
     let mut shared = me.shared.lock();
     if why == Leave::Park && core::mem::take(&mut shared.has_token) {
         return None;
     }
+    // Before the choice, which sees everything that asked for one until now.
+    trap::clear_reschedule();
     let now = time::now_ns();
     let mut queue = cpu.queue.lock();
     let ran = now.saturating_sub(queue.charged_at);

@@ -11,6 +11,13 @@ use crate::trap::{self, Registers};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InterruptState(bool);
 
+impl InterruptState {
+    /// Whether they were on.
+    pub fn were_on(self) -> bool {
+        self.0
+    }
+}
+
 thread_local! {
     static INTERRUPTS: Cell<bool> = const { Cell::new(true) };
 }

@@ -8,9 +8,9 @@ use logic::addr::PhysAddr;
 use logic::memmap::{MapError, MemoryKind, MemoryMap};
 
 use crate::memory;
-use crate::paging::LARGE_PAGE_SIZE;
 
 const FOUR_GIB: u64 = 4 << 30;
+const BLOCK: u64 = 4 << 20;
 const START: u64 = FOUR_GIB - (24 << 20);
 const END: u64 = FOUR_GIB + (40 << 20);
 
@@ -34,7 +34,8 @@ pub(super) fn reserve(len: u64, align: u64) -> *mut u8 {
 /// # Errors
 /// None that can happen: the map has room.
 pub(super) fn init() -> Result<MemoryMap, MapError> {
-    let start = reserve(END - START, LARGE_PAGE_SIZE);
+    // As aligned as the largest block: then so is the direct map, here as on the machine.
+    let start = reserve(END - START, BLOCK);
     memory::set_direct_base((start.expose_provenance() as u64).wrapping_sub(START));
     let mut map = MemoryMap::new();
     map.push(PhysAddr::new(START), PhysAddr::new(END), MemoryKind::Usable)?;

@@ -23,7 +23,11 @@ struct Seat(Cell<usize>);
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        leave(self.0.get());
+        // The thread ends, and its seat is one of those that nobody sends anything to.
+        if self.0.get() != NONE {
+            taken()[self.0.get()] = false;
+            LEFT.notify_all();
+        }
     }
 }
 
@@ -70,18 +74,15 @@ pub(super) fn take(number: usize) {
 
 /// Leaves the running thread's seat.
 pub(super) fn give_up() {
-    leave(SEAT.with(|seat| seat.0.replace(NONE)));
-}
-
-fn leave(number: usize) {
-    if number == NONE {
-        return;
-    }
     let mut taken = taken();
-    // What was sent before the seat was empty; later senders find it empty.
-    smp::serve_shootdown(number);
-    taken[number] = false;
-    LEFT.notify_all();
+    let number = SEAT.with(|seat| seat.0.get());
+    if number != NONE {
+        // What was sent before the seat was empty; later senders find it empty.
+        smp::serve_shootdown(number);
+        taken[number] = false;
+        SEAT.with(|seat| seat.0.set(NONE));
+        LEFT.notify_all();
+    }
 }
 
 /// Runs `work` as CPU `number` if no thread is that CPU, and none can become it meanwhile.

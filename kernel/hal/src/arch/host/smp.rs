@@ -70,6 +70,6 @@ pub(super) fn take_pending(number: usize) -> u32 {
 /// Serves a shootdown for CPU `number`, which is this thread for now.
 pub(super) fn serve_shootdown(number: usize) {
     if PENDING[number].fetch_and(!SHOOTDOWN, Ordering::Acquire) & SHOOTDOWN != 0 {
-        crate::tlb::on_request();
+        crate::cpu::without_interrupts(crate::tlb::on_request);
     }
 }

@@ -18,6 +18,7 @@ const KERNEL_GS_BASE: u32 = 0xc000_0102;
 
 /// Runs user code until it traps. Interrupts must be off; they are off on return.
 pub(crate) fn enter_user(registers: &mut Registers) {
+    debug_assert!(core::ptr::from_ref(registers).is_aligned(), "the CPU would push beside the registers");
     // SAFETY: the registers hold user selectors, a canonical RIP and harmless flags (`UserContext::run` set them).
     unsafe { run_user(registers) }
 }

@@ -7,10 +7,9 @@ use core::arch::naked_asm;
 
 use logic::addr::VirtAddr;
 
-/// What `switch_stacks` finds on a stack that it goes to for the first time.
-///
-/// The stack pointer must be a multiple of 16 where `start_stack` calls the function: this record is nine words long
-/// and ends at the top, `switch_stacks` takes seven of them, and the two left keep the alignment.
+/// What `switch_stacks` finds on a stack that it goes to for the first time: it takes seven words. The two above make
+/// RSP a multiple of 16 where `start_stack` calls, as the ABI has it: the CPU itself relies on the alignment of
+/// `Registers` on this stack.
 type FirstFrame = [u64; 9];
 
 /// Lays out a new stack so that the first switch to it calls `entry(argument)`; returns its stack pointer.
@@ -21,7 +20,7 @@ pub(crate) unsafe fn prepare_stack(top: VirtAddr, entry: extern "C" fn(usize) ->
     // r15 r14 r13 r12 rbx rbp, then the return address.
     let frame: FirstFrame =
         [0, 0, argument as u64, entry as *const () as u64, 0, 0, start_stack as *const () as u64, 0, 0];
-    let pointer = top.get() - size_of::<FirstFrame>() as u64 - 8;
+    let pointer = top.get() - size_of::<FirstFrame>() as u64;
     // SAFETY: the caller's promise: unused memory below `top`.
     unsafe { (pointer as *mut FirstFrame).write(frame) };
     pointer
