@@ -351,3 +351,6 @@ mod poison {
     pub(super) fn fill_block(_block: &mut Block) {}
     pub(super) fn check(_frame: &Frame) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -291,3 +291,6 @@ pub(crate) fn drain_magazines() {
 }
 
 const _: () = assert!(LARGEST_OBJECT < LARGE_LIMIT, "the large end starts above the slabs");
+
+#[cfg(test)]
+mod tests;

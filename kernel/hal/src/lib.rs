@@ -33,4 +33,6 @@ pub mod symbols;
 pub mod backtrace;
 mod arch;
 
+#[cfg(not(target_os = "none"))]
+pub use arch::simulation;
 pub use memory::{Audit, audit as memory_audit, is_mapped};

@@ -37,7 +37,14 @@ static KERNEL_TABLES: Lock<(), rank::KernelMap> = Lock::new(());
 /// Chooses where the areas lie. `entropy` 0 gives the lowest places (`nokaslr`).
 pub(crate) fn set_layout(entropy: u64) {
     DIRECT_BASE.store(DIRECT_LOWEST + entropy % DIRECT_STEPS * DIRECT_STEP, Ordering::Relaxed);
-    MAPPINGS_BASE.store(MAPPINGS_LOWEST + (entropy >> 32) % MAPPINGS_STEPS * MAPPINGS_STEP, Ordering::Relaxed);
+    MAPPINGS_BASE
+        .store(MAPPINGS_LOWEST + (entropy >> 32) % MAPPINGS_STEPS * MAPPINGS_STEP, Ordering::Relaxed);
+}
+
+/// Says where physical address 0 would be: the simulated machine's RAM is where the host put it.
+#[cfg(not(target_os = "none"))]
+pub(crate) fn set_direct_base(base: u64) {
+    DIRECT_BASE.store(base, Ordering::Relaxed);
 }
 
 pub(crate) fn set_kernel_root(root: PhysAddr) {
@@ -62,7 +69,9 @@ pub(crate) fn mappings_base() -> u64 {
 /// An address in every top-level slot that the kernel areas besides the image need.
 pub(crate) fn kernel_areas() -> impl Iterator<Item = VirtAddr> {
     const TOP_SLOT: u64 = 512 << 30;
-    [0, MAPPINGS_LEN - PAGE_SIZE].into_iter().map(|offset| VirtAddr::new((mappings_base() + offset) & !(TOP_SLOT - 1)))
+    [0, MAPPINGS_LEN - PAGE_SIZE]
+        .into_iter()
+        .map(|offset| VirtAddr::new((mappings_base() + offset) & !(TOP_SLOT - 1)))
 }
 
 /// The direct map's address of `address`.

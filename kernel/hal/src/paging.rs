@@ -318,3 +318,6 @@ impl<M: TableMemory> Tables<M> {
 fn index(address: VirtAddr, level: u32) -> usize {
     (address.get() >> (12 + 9 * level)) as usize % ENTRIES
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,6 +158,7 @@ pub fn trim() {
 ///
 /// # Errors
 /// ENOMEM.
+#[cfg_attr(not(target_os = "none"), allow(dead_code, reason = "the simulated machine has no devices"))]
 pub(crate) fn map_physical(start: PhysAddr, len: u64, protection: Protection) -> Result<*mut u8> {
     let first = align_down(start.get(), PAGE_SIZE);
     let offset = start.get() - first;
