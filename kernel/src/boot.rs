@@ -15,8 +15,8 @@ use nucleus::{error, info, log, warning};
 
 use crate::handlers::Kernel;
 use crate::initramfs::{self, Missing};
-use crate::process::{Ending, Process};
-use crate::{bench, panic};
+use crate::process::Ending;
+use crate::{bench, panic, program};
 
 /// Entered by hal on the boot CPU, interrupts off, on the final page tables.
 pub(crate) fn start(boot: &'static BootInfo) -> ! {
@@ -146,7 +146,7 @@ fn run_init(boot: &'static BootInfo) {
         Ok(image) => image,
         Err(missing) => return explain(&missing, path),
     };
-    match Process::spawn(path, image).and_then(|running| running.wait()) {
+    match program::spawn(path, image).and_then(|running| running.wait()) {
         Ok(ending) => {
             info!("/{path} {ending}");
             if matches!(ending, Ending::Killed(_)) {

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use hal::power::EmulatorExit;
 use hal::trap::Registers;
-use hal::{backtrace, console, cpu, power, smp, symbols, time};
+use hal::{backtrace, console, cpu, lock_ranks, power, smp, symbols, time};
 use logic::symbols::{Buffers, Symbols};
 use nucleus::sched;
 
@@ -51,7 +51,7 @@ pub(crate) fn exception(registers: &Registers, address: Option<u64>) -> ! {
 
 fn begin() {
     let _ = cpu::irq_off();
-    cpu::lock_ranks::stop_checking();
+    lock_ranks::stop_checking();
     let me = cpu::id();
     match PANICKING.compare_exchange(NOBODY, me, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => smp::stop_others(),
@@ -131,7 +131,7 @@ fn print_place(address: u64) {
 
 fn print_locks() {
     let mut any = false;
-    cpu::lock_ranks::for_each_held(|level, name| {
+    lock_ranks::for_each_held(|level, name| {
         say!("{} {name} (rank {level})", if any { "," } else { "spin locks held:" });
         any = true;
     });

@@ -6,7 +6,8 @@
 use logic::addr::VirtAddr;
 
 use crate::arch;
-use crate::memory::{self, DirectTables};
+use crate::memory;
+use crate::tables::DirectTables;
 use crate::paging::Tables;
 
 /// Longest backtrace printed.

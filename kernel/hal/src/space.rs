@@ -8,7 +8,8 @@ use logic::addr::{PhysAddr, VirtAddr};
 
 use crate::arch;
 use crate::frames::{self, Frame};
-use crate::memory::{self, DirectTables};
+use crate::memory;
+use crate::tables::DirectTables;
 use crate::paging::{PageSize, Protection, Tables};
 use crate::rank;
 use crate::spin::Lock;

@@ -15,6 +15,7 @@ use super::{LINK_BASE, halt, image_layout, image_start, relative_relocations, wi
 use crate::arch::x86_64::{clock, cpu, local, paging as arch_paging};
 use crate::boot::BootInfo;
 use crate::memory;
+use crate::tables;
 use crate::paging::{LARGE_PAGE_SIZE, MapError, Protection, Table, TableMemory, Tables};
 
 /// The image may slide by this much at most: 1 GiB holds it and leaves the other for modules to come.
@@ -240,7 +241,7 @@ extern "C" fn after_jump(slide: u64) -> ! {
         halt("the boot information was lost");
     };
     let layout = image_layout();
-    memory::with_boot_tables(|tables| {
+    tables::with_boot_tables(|tables| {
         if slide != 0 {
             let end = layout.end + layout.symbols_len;
             for offset in (0..end).step_by(PAGE_SIZE as usize) {
