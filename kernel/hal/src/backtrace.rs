@@ -3,7 +3,7 @@
 //! Each function pushes RBP and makes it point there: a chain of (caller's RBP, return address). The walk reads only
 //! mapped kernel addresses, so a broken chain ends it instead of faulting.
 
-use logic::addr::VirtAddr;
+use logic::addr::{VirtAddr, to_usize};
 
 use crate::arch;
 use crate::memory::{self, DirectTables};
@@ -17,10 +17,14 @@ pub fn walk(mut frame: u64) -> impl Iterator<Item = u64> {
     let mut left = DEPTH;
     core::iter::from_fn(move || {
         left = left.checked_sub(1)?;
-        if frame == 0 || frame % 8 != 0 || !is_readable(frame) || !is_readable(frame.checked_add(8)?) {
+        if frame == 0
+            || !frame.is_multiple_of(8)
+            || !is_readable(frame)
+            || !is_readable(frame.checked_add(8)?)
+        {
             return None;
         }
-        let words: *const [u64; 2] = core::ptr::with_exposed_provenance(frame as usize);
+        let words: *const [u64; 2] = core::ptr::with_exposed_provenance(to_usize(frame));
         // SAFETY: both words were just found mapped in the kernel half, and are aligned.
         let [next, address] = unsafe { words.read_volatile() };
         // Stacks grow down, so callers' frames lie above; anything else is not a chain.
@@ -38,7 +42,7 @@ pub fn here() -> u64 {
 /// The words at `address` upwards, as far as they are mapped kernel memory.
 pub fn words(address: u64) -> impl Iterator<Item = u64> {
     (address & !7..).step_by(8).take_while(|&at| is_readable(at)).map(|at| {
-        let word: *const u64 = core::ptr::with_exposed_provenance(at as usize);
+        let word: *const u64 = core::ptr::with_exposed_provenance(to_usize(at));
         // SAFETY: just found mapped in the kernel half, and aligned.
         unsafe { word.read_volatile() }
     })

@@ -11,7 +11,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
+use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, to_usize};
 
 use crate::frames;
 use crate::paging::{Table, TableMemory, Tables};
@@ -76,7 +76,7 @@ pub(crate) fn kernel_areas() -> impl Iterator<Item = VirtAddr> {
 
 /// The direct map's address of `address`.
 pub(crate) fn direct(address: PhysAddr) -> *mut u8 {
-    core::ptr::with_exposed_provenance_mut((direct_base() + address.get()) as usize)
+    core::ptr::with_exposed_provenance_mut(to_usize(direct_base() + address.get()))
 }
 
 /// The physical address behind a pointer into the direct map.
