@@ -228,3 +228,6 @@ impl Fpu {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,3 +179,6 @@ pub(crate) fn map_physical(start: PhysAddr, len: u64, protection: Protection) ->
     }
     Ok(core::ptr::with_exposed_provenance_mut(to_usize(base + offset)))
 }
+
+#[cfg(test)]
+mod tests;
