@@ -122,14 +122,17 @@ pub fn switch(to: Arc<Context>) {
         running.previous.as_ref().map_or(core::ptr::null(), Arc::as_ptr)
     });
     assert!(!from_pointer.is_null(), "a switch on a CPU without a context");
-    // SAFETY: both are owned by `running` until `finish_switch` drops the one that was left, which is after its last
-    // use. `to` was won above, so nobody else runs or switches to it; its stack pointer is the one its last switch
+    // SAFETY: owned by `running` until `finish_switch` drops the one that was left, which is after its last use.
+    let from = unsafe { &*from_pointer };
+    // SAFETY: owned by `running`, which replaces it at the next switch.
+    let to = unsafe { &*to_pointer };
+    if let Some(fpu) = &from.fpu {
+        // SAFETY: `from` runs on this CPU, so its cells are this CPU's, and interrupts are off.
+        unsafe { &mut *fpu.get() }.save_if_loaded();
+    }
+    // SAFETY: `to` was won above, so nobody else runs or switches to it; its stack pointer is the one its last switch
     // (or `new`) stored. `from` runs on this CPU, so its cells are this CPU's.
     unsafe {
-        let (from, to) = (&*from_pointer, &*to_pointer);
-        if let Some(fpu) = &from.fpu {
-            (*fpu.get()).save_if_loaded();
-        }
         arch::context::switch(from.stack_pointer.get(), to.stack_pointer.get(), from.on_cpu.as_ptr().cast());
     }
     finish_switch();
@@ -227,3 +230,6 @@ impl Fpu {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,19 +34,11 @@ static LARGE_FED: AtomicUsize = AtomicUsize::new(0);
 static WHOLE_FRAMES: AtomicUsize = AtomicUsize::new(0);
 
 const fn classes() -> [Lock<SlabClass, rank::Heap>; CLASS_COUNT] {
-    let mut classes = [const { None }; CLASS_COUNT];
-    let mut slot = 0;
-    while slot < CLASS_COUNT {
-        classes[slot] = ClassIndex::new(slot as u8);
-        slot += 1;
-    }
     let mut built = [const { Lock::new(SlabClass::new(FIRST_CLASS)) }; CLASS_COUNT];
-    let mut slot = 1;
-    while slot < CLASS_COUNT {
-        if let Some(class) = classes[slot] {
-            built[slot] = Lock::new(SlabClass::new(class));
-        }
-        slot += 1;
+    let mut number = 0;
+    while let Some(class) = ClassIndex::new(number) {
+        built[class.slot()] = Lock::new(SlabClass::new(class));
+        number += 1;
     }
     built
 }
@@ -168,9 +160,9 @@ fn object_at(class: ClassIndex, address: usize) -> Object {
     let physical = memory::physical(core::ptr::with_exposed_provenance(address)).get();
     let slab_bytes = u64::from(class.layout().slab_bytes());
     let start = physical & !(slab_bytes - 1);
-    match FrameNo::from_page_number(start / PAGE_SIZE) {
-        Some(slab) => Object { slab, offset: (physical - start) as u32 },
-        None => panic!("freeing heap object {address:#x}, which is no heap memory"),
+    match (FrameNo::from_page_number(start / PAGE_SIZE), u32::try_from(physical - start)) {
+        (Some(slab), Ok(offset)) => Object { slab, offset },
+        _ => panic!("freeing heap object {address:#x}, which is no heap memory"),
     }
 }
 

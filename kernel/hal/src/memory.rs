@@ -11,7 +11,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
+use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, to_usize};
 
 const DIRECT_LOWEST: u64 = 0xffff_8880_0000_0000;
 /// The direct map moves in steps of 1 GiB over 32 TiB; another 32 TiB of RAM fit behind the last step.
@@ -70,7 +70,7 @@ pub(crate) fn kernel_areas() -> impl Iterator<Item = VirtAddr> {
 
 /// The direct map's address of `address`.
 pub(crate) fn direct(address: PhysAddr) -> *mut u8 {
-    core::ptr::with_exposed_provenance_mut((direct_base() + address.get()) as usize)
+    core::ptr::with_exposed_provenance_mut(to_usize(direct_base() + address.get()))
 }
 
 /// The physical address behind a pointer into the direct map.

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use abi::Result;
-use logic::addr::PhysAddr;
+use logic::addr::{PhysAddr, to_usize};
 
 use crate::paging::Protection;
 use crate::vmap;
@@ -36,7 +36,7 @@ impl<T: Register> Mmio<T> {
     #[inline(always)]
     #[cfg_attr(not(target_os = "none"), allow(dead_code, reason = "the simulated machine has no devices"))]
     pub(crate) fn at(base: u64, offset: u64) -> Self {
-        Mmio { address: (base + offset) as usize, width: PhantomData }
+        Mmio { address: to_usize(base + offset), width: PhantomData }
     }
 
     /// Reads it.

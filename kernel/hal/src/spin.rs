@@ -60,10 +60,10 @@ impl<T: ?Sized, R: Rank> Lock<T, R> {
         let interrupts = Interrupts(cpu::irq_off());
         if core::ptr::from_ref(first) < core::ptr::from_ref(second) {
             let outer = first.lock();
-            Both { first: outer, second: second.lock_paired(), interrupts }
+            Both { first: outer, second: second.lock_paired(), _interrupts: interrupts }
         } else {
             let outer = second.lock();
-            Both { first: first.lock_paired(), second: outer, interrupts }
+            Both { first: first.lock_paired(), second: outer, _interrupts: interrupts }
         }
     }
 
@@ -81,8 +81,7 @@ pub struct Both<'a, T, R: Rank> {
     /// The second one named.
     pub second: Guard<'a, T, R>,
     /// Dropped last: it stands last.
-    #[expect(dead_code, reason = "it is there to be dropped")]
-    interrupts: Interrupts,
+    _interrupts: Interrupts,
 }
 
 /// Puts interrupts back when dropped.

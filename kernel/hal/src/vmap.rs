@@ -7,7 +7,7 @@
 
 use abi::{Errno, Result};
 use alloc::vec::Vec;
-use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down};
+use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down, to_usize};
 
 use crate::frames;
 use crate::memory;
@@ -103,7 +103,7 @@ fn map_stack(slot: u64) -> Result<()> {
 
 /// Unmaps what is mapped of a stack and frees it; the slot can be used again.
 fn unmap_stack(slot: u64) {
-    let mut removed = [None; STACK_PAGES as usize];
+    let mut removed = [None; to_usize(STACK_PAGES)];
     for (page, removed) in removed.iter_mut().enumerate() {
         let address = VirtAddr::new(bottom(slot) + page as u64 * PAGE_SIZE);
         *removed = tables::with_kernel_tables(|tables| tables.unmap(address));
@@ -178,5 +178,8 @@ pub(crate) fn map_physical(start: PhysAddr, len: u64, protection: Protection) ->
             tables.map(VirtAddr::new(base + page), PhysAddr::new(first + page), PageSize::Small, protection)
         })?;
     }
-    Ok(core::ptr::with_exposed_provenance_mut((base + offset) as usize))
+    Ok(core::ptr::with_exposed_provenance_mut(to_usize(base + offset)))
 }
+
+#[cfg(test)]
+mod tests;

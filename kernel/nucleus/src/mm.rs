@@ -11,7 +11,7 @@ use hal::frames;
 use hal::paging::Protection;
 use hal::space::AddressSpace;
 use hal::user::USER_TOP;
-use logic::addr::{PAGE_SIZE, VirtAddr};
+use logic::addr::{PAGE_LEN, PAGE_SIZE, VirtAddr};
 
 /// A program's memory.
 pub struct Memory {
@@ -36,13 +36,13 @@ impl Memory {
         start: VirtAddr,
         end: VirtAddr,
         protection: Protection,
-        mut fill: impl FnMut(u64, &mut [u8; PAGE_SIZE as usize]),
+        mut fill: impl FnMut(u64, &mut [u8; PAGE_LEN]),
     ) -> Result<()> {
         let is_inside = start.is_aligned(PAGE_SIZE) && end.is_aligned(PAGE_SIZE) && end.get() <= USER_TOP;
         if !is_inside || start > end || !protection.is_user() {
             return Err(Errno::EINVAL);
         }
-        for page in (start.get()..end.get()).step_by(PAGE_SIZE as usize) {
+        for page in (start.get()..end.get()).step_by(PAGE_LEN) {
             let mut frame = frames::allocate_zeroed().ok_or(Errno::ENOMEM)?;
             fill(page - start.get(), frame.bytes_mut());
             self.space.map(VirtAddr::new(page), frame, protection)?;

@@ -62,7 +62,7 @@ fn a_pair_keeps_interrupts_off_until_both_are_free_in_either_order() {
     let locks = [Lock::<_, rank::RunQueue>::new(0), Lock::<_, rank::RunQueue>::new(1)];
     for (first, second) in [(&locks[0], &locks[1]), (&locks[1], &locks[0])] {
         let both = Lock::lock_both(first, second);
-        let Both { first: first_guard, second: second_guard, interrupts } = both;
+        let Both { first: first_guard, second: second_guard, _interrupts: interrupts } = both;
         assert!(!cpu::irqs_enabled());
         drop(second_guard);
         assert!(!cpu::irqs_enabled(), "the first is still held");

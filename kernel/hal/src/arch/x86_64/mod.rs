@@ -101,11 +101,13 @@ pub(crate) fn classify(registers: &Registers) -> Trap {
             },
             is_protection: registers.error & ERROR_PRESENT != 0,
         }),
-        vector if vector < 32 => Trap::Exception { vector: vector as u8, error: registers.error },
-        vector => {
-            traps::dispatch(vector);
-            Trap::Interrupt
-        }
+        vector => match u8::try_from(vector) {
+            Ok(vector @ 0..32) => Trap::Exception { vector, error: registers.error },
+            _ => {
+                traps::dispatch(vector);
+                Trap::Interrupt
+            }
+        },
     }
 }
 

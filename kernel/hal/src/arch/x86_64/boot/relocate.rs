@@ -8,7 +8,7 @@
 use core::arch::asm;
 use core::cell::UnsafeCell;
 
-use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down};
+use logic::addr::{PAGE_LEN, PAGE_SIZE, PhysAddr, VirtAddr, align_down};
 use logic::memmap::{MemoryKind, MemoryMap, Region};
 
 use super::{LINK_BASE, halt, image_layout, image_start, relative_relocations, window};
@@ -117,7 +117,7 @@ fn build(info: &mut BootInfo, slide: u64) -> Result<PhysAddr, MapError> {
                 tables.map_range(direct(from), PhysAddr::new(from), to - from, Protection::KERNEL_DATA)?;
             }
         }
-        for page in (start.max(carved_start)..end.min(carved_end)).step_by(PAGE_SIZE as usize) {
+        for page in (start.max(carved_start)..end.min(carved_end)).step_by(PAGE_LEN) {
             tables.map_range(direct(page), PhysAddr::new(page), PAGE_SIZE, Protection::KERNEL_DATA)?;
         }
     }
@@ -244,11 +244,11 @@ extern "C" fn after_jump(slide: u64) -> ! {
     tables::with_boot_tables(|tables| {
         if slide != 0 {
             let end = layout.end + layout.symbols_len;
-            for offset in (0..end).step_by(PAGE_SIZE as usize) {
+            for offset in (0..end).step_by(PAGE_LEN) {
                 let _ = tables.unmap(VirtAddr::new(image_start() - slide + offset));
             }
         }
-        for offset in (0..layout.rodata_end).step_by(PAGE_SIZE as usize) {
+        for offset in (0..layout.rodata_end).step_by(PAGE_LEN) {
             let alias = memory::direct_base() + info.kernel.start.get() + offset;
             let _ = tables.protect(VirtAddr::new(alias), Protection::KERNEL_RODATA);
         }
