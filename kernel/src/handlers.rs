@@ -11,11 +11,11 @@ pub(crate) struct Kernel;
 impl Handlers for Kernel {
     fn timer(&self) {
         sched::cpu::on_timer();
-        panic::watchdog_tick();
     }
 
     fn reschedule(&self) {
-        // The request is a flag, and the end of every interrupt looks at it.
+        // The request itself is a flag, and the end of every interrupt looks at it.
+        panic::note_alive();
     }
 
     fn device(&self, vector: u8) {
@@ -30,6 +30,10 @@ impl Handlers for Kernel {
     fn user_fault(&self, _address: u64, _is_write: bool) -> bool {
         // Programs have all their pages from the start: a fault is a bad pointer.
         false
+    }
+
+    fn report_place(&self, registers: &Registers) {
+        panic::report_place(registers);
     }
 
     fn fatal(&self, registers: &Registers, address: Option<u64>) -> ! {

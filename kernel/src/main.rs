@@ -31,7 +31,4 @@ mod boot;
 #[global_allocator]
 static HEAP: hal::heap::Heap = hal::heap::Heap;
 
-#[expect(unsafe_code, reason = "the macro names the kernel's entry point for hal")]
-mod entry {
-    hal::kernel_main!(crate::boot::start);
-}
+hal::kernel_main!(boot::start);

@@ -35,6 +35,15 @@ pub fn here() -> u64 {
     arch::frame_pointer()
 }
 
+/// The words at `address` upwards, as far as they are mapped kernel memory.
+pub fn words(address: u64) -> impl Iterator<Item = u64> {
+    (address & !7..).step_by(8).take_while(|&at| is_readable(at)).map(|at| {
+        let word: *const u64 = core::ptr::with_exposed_provenance(at as usize);
+        // SAFETY: just found mapped in the kernel half, and aligned.
+        unsafe { word.read_volatile() }
+    })
+}
+
 fn is_readable(address: u64) -> bool {
     if address < arch::USER_TOP {
         return false;

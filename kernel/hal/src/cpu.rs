@@ -74,6 +74,17 @@ pub mod lock_ranks {
         let _ = level;
     }
 
+    /// Calls `visit` with level and name of each lock this CPU holds, outermost first; for panics.
+    pub fn for_each_held(visit: impl FnMut(u8, &'static str)) {
+        #[cfg(debug_assertions)]
+        {
+            let mut visit = visit;
+            percpu::with_ranks(|ranks| ranks.held().iter().for_each(|rank| visit(rank.number, rank.name)));
+        }
+        #[cfg(not(debug_assertions))]
+        let _ = visit;
+    }
+
     /// Whether this CPU holds any spin lock. Always false in release builds.
     pub fn any_held() -> bool {
         #[cfg(debug_assertions)]

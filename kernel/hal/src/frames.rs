@@ -272,6 +272,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
+        poison::fill_block(self);
         if let Some(zones) = ZONES.get() {
             zones.free(self.start, self.order);
         }
@@ -290,7 +291,7 @@ pub fn stats() -> Stats {
 }
 
 /// Gives this CPU's cached frames back to their zones: for memory pressure, and before frames are counted.
-pub fn drain_cache() {
+pub(crate) fn drain_cache() {
     percpu::with_frame_cache(|cache| {
         let Some(zones) = ZONES.get() else { return };
         for &number in cache.take_all() {
@@ -315,13 +316,20 @@ pub fn for_each_zone(mut visit: impl FnMut(ZoneKey, [u32; Order::COUNT])) {
 
 #[cfg(debug_assertions)]
 mod poison {
-    use super::Frame;
+    use super::{Block, Frame};
 
     const PATTERN: u64 = 0x5a5a_6b6b_5a5a_6b6b;
 
     pub(super) fn fill(frame: &mut Frame) {
         for word in frame.bytes_mut().as_chunks_mut::<8>().0 {
             *word = PATTERN.to_le_bytes();
+        }
+    }
+
+    pub(super) fn fill_block(block: &mut Block) {
+        for number in (block.start.get()..).take(block.order.frames() as usize) {
+            let mut frame = core::mem::ManuallyDrop::new(Frame(logic::addr::FrameNo::new(number)));
+            fill(&mut frame);
         }
     }
 
@@ -337,8 +345,9 @@ mod poison {
 
 #[cfg(not(debug_assertions))]
 mod poison {
-    use super::Frame;
+    use super::{Block, Frame};
 
     pub(super) fn fill(_frame: &mut Frame) {}
+    pub(super) fn fill_block(_block: &mut Block) {}
     pub(super) fn check(_frame: &Frame) {}
 }

@@ -271,7 +271,7 @@ pub fn stats() -> Stats {
 }
 
 /// Empties this CPU's magazines and lets empty slabs go: for memory pressure, and before objects are counted.
-pub fn drain_magazines() {
+pub(crate) fn drain_magazines() {
     percpu::with_magazines(|magazines| {
         for class in ClassIndex::all() {
             let mut slabs = CLASSES[class.slot()].lock();

@@ -13,7 +13,7 @@ pub mod cpu;
 pub mod spin;
 pub mod console;
 pub mod boot;
-pub mod memory;
+mod memory;
 pub mod paging;
 pub mod frames;
 pub mod heap;
@@ -32,3 +32,5 @@ pub mod power;
 pub mod symbols;
 pub mod backtrace;
 mod arch;
+
+pub use memory::{Audit, audit as memory_audit, is_mapped};

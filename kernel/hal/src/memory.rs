@@ -27,7 +27,7 @@ const MAPPINGS_LOWEST: u64 = 0xffff_c900_0000_0000;
 const MAPPINGS_STEPS: u64 = 1 << 17;
 const MAPPINGS_STEP: u64 = 2 << 20;
 /// Length of the mappings area.
-pub const MAPPINGS_LEN: u64 = 256 << 30;
+pub(crate) const MAPPINGS_LEN: u64 = 256 << 30;
 
 static DIRECT_BASE: AtomicU64 = AtomicU64::new(DIRECT_LOWEST);
 static MAPPINGS_BASE: AtomicU64 = AtomicU64::new(MAPPINGS_LOWEST);
@@ -103,4 +103,36 @@ pub(crate) fn with_boot_tables<R>(work: impl FnOnce(&mut Tables<DirectTables>) -
 pub(crate) fn with_kernel_tables<R>(work: impl FnOnce(&mut Tables<DirectTables>) -> R) -> R {
     let _tables = KERNEL_TABLES.lock();
     work(&mut Tables::new(kernel_root(), DirectTables))
+}
+
+/// What the kernel half maps, page by page (large pages count once).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// All pages.
+    pub pages: usize,
+    /// Those that can be executed.
+    pub executable: usize,
+    /// Those that can be written and executed: must be none.
+    pub writable_and_executable: usize,
+    /// Those that programs can reach: must be none.
+    pub user: usize,
+}
+
+/// Looks at every mapping of the kernel half.
+pub fn audit() -> Audit {
+    let mut audit = Audit::default();
+    with_kernel_tables(|tables| {
+        tables.for_each_kernel_page(|protection| {
+            audit.pages += 1;
+            audit.executable += usize::from(protection.execute);
+            audit.writable_and_executable += usize::from(protection.write && protection.execute);
+            audit.user += usize::from(protection.user);
+        });
+    });
+    audit
+}
+
+/// Whether anything is mapped at a kernel address.
+pub fn is_mapped(address: u64) -> bool {
+    Tables::new(kernel_root(), DirectTables).lookup(VirtAddr::new(address)).is_some()
 }

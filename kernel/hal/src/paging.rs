@@ -245,6 +245,21 @@ impl<M: TableMemory> Tables<M> {
         self.clear_level(self.root, codec::LEVELS - 1, ENTRIES / 2, &mut page);
     }
 
+    /// Calls `visit` for each page of the kernel half.
+    pub fn for_each_kernel_page(&self, mut visit: impl FnMut(Protection)) {
+        self.visit_level(self.root, codec::LEVELS - 1, ENTRIES / 2, &mut visit);
+    }
+
+    fn visit_level(&self, table: PhysAddr, level: u32, first: usize, visit: &mut impl FnMut(Protection)) {
+        for entry in &self.memory.table(table)[first..] {
+            match codec::decode(entry.load(Ordering::Relaxed), level) {
+                Entry::Empty => {}
+                Entry::Page(_, protection) => visit(protection),
+                Entry::Table(next) => self.visit_level(next, level - 1, 0, visit),
+            }
+        }
+    }
+
     fn clear_level(&mut self, table: PhysAddr, level: u32, entries: usize, page: &mut impl FnMut(Mapping)) {
         for slot in 0..entries {
             let raw = self.memory.table(table)[slot].swap(0, Ordering::Relaxed);

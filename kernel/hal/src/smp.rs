@@ -39,3 +39,13 @@ pub fn set_online() {
 pub fn stop_others() {
     arch::smp::stop_others();
 }
+
+/// Makes CPU `number` take an interrupt, which its `reschedule` handler notes.
+pub fn ping(number: usize) {
+    arch::smp::send_reschedule(number);
+}
+
+/// Makes CPU `number` report where it is, even if its interrupts are off.
+pub fn send_nmi(number: usize) {
+    arch::smp::send_nmi(number);
+}

@@ -1,4 +1,5 @@
-//! TLB shootdown: no CPU may use a kernel translation after its page has been given away.
+//! Requests that every CPU must serve before the sender goes on: forget translations (TLB shootdown: no CPU may use a
+//! kernel mapping after its page has been given away), and give cached frames and objects back.
 //!
 //! One request at a time: the sender publishes a range, interrupts the other CPUs and waits until each has flushed.
 //! CPUs that wait to send serve requests meanwhile, so two senders never wait for each other. A CPU that spins for a
@@ -10,10 +11,22 @@ use logic::addr::{PAGE_SIZE, VirtAddr};
 
 use crate::arch;
 use crate::cpu::{self, MAX_CPUS};
+use crate::frames;
+use crate::heap;
 use crate::smp;
 
 /// Above this many pages everything is flushed instead.
 const RANGE_LIMIT: u64 = 32;
+
+/// What the CPUs are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Request {
+    Flush { start: u64, pages: u64 },
+    DrainCaches,
+}
+
+/// `PAGES` of a request that is not about pages.
+const DRAIN: u64 = u64::MAX;
 
 static SENDER: AtomicUsize = AtomicUsize::new(NOBODY);
 static START: AtomicU64 = AtomicU64::new(0);
@@ -25,9 +38,19 @@ const _: () = assert!(MAX_CPUS <= 64, "one bit for each CPU");
 
 /// Makes all CPUs forget `pages` pages of kernel mappings from `start` on.
 pub(crate) fn flush_kernel(start: VirtAddr, pages: u64) {
+    ask_everybody(Request::Flush { start: start.get(), pages });
+}
+
+/// Makes all CPUs give back the frames and heap objects they keep for themselves: for memory pressure, and before
+/// memory is counted.
+pub fn drain_caches() {
+    ask_everybody(Request::DrainCaches);
+}
+
+fn ask_everybody(request: Request) {
     let interrupts = cpu::irq_off();
     let me = cpu::id();
-    flush_here(start.get(), pages);
+    serve(request);
     let others = smp::online_mask() & !(1 << me);
     if others != 0 {
         // A CPU that waits for its turn keeps serving the one whose turn it is: no lock, or two senders with
@@ -36,7 +59,11 @@ pub(crate) fn flush_kernel(start: VirtAddr, pages: u64) {
             on_request();
             cpu::relax();
         }
-        START.store(start.get(), Ordering::Relaxed);
+        let (start, pages) = match request {
+            Request::Flush { start, pages } => (start, pages),
+            Request::DrainCaches => (0, DRAIN),
+        };
+        START.store(start, Ordering::Relaxed);
         PAGES.store(pages, Ordering::Relaxed);
         WAITING_FOR.store(others, Ordering::Release);
         for number in (0..MAX_CPUS).filter(|&number| others & 1 << number != 0) {
@@ -53,18 +80,25 @@ pub(crate) fn flush_kernel(start: VirtAddr, pages: u64) {
 /// Serves a request, if there is one for this CPU. Interrupts are off.
 pub(crate) fn on_request() {
     let bit = 1 << cpu::id();
-    if WAITING_FOR.load(Ordering::Acquire) & bit != 0 {
-        flush_here(START.load(Ordering::Relaxed), PAGES.load(Ordering::Relaxed));
-        WAITING_FOR.fetch_and(!bit, Ordering::Release);
-    }
-}
-
-fn flush_here(start: u64, pages: u64) {
-    if pages > RANGE_LIMIT {
-        arch::paging::flush_all();
+    if WAITING_FOR.load(Ordering::Acquire) & bit == 0 {
         return;
     }
-    for page in 0..pages {
-        arch::paging::flush_page(VirtAddr::new(start + page * PAGE_SIZE));
+    let (start, pages) = (START.load(Ordering::Relaxed), PAGES.load(Ordering::Relaxed));
+    serve(if pages == DRAIN { Request::DrainCaches } else { Request::Flush { start, pages } });
+    WAITING_FOR.fetch_and(!bit, Ordering::Release);
+}
+
+fn serve(request: Request) {
+    match request {
+        Request::DrainCaches => {
+            heap::drain_magazines();
+            frames::drain_cache();
+        }
+        Request::Flush { pages, .. } if pages > RANGE_LIMIT => arch::paging::flush_all(),
+        Request::Flush { start, pages } => {
+            for page in 0..pages {
+                arch::paging::flush_page(VirtAddr::new(start + page * PAGE_SIZE));
+            }
+        }
     }
 }

@@ -49,6 +49,8 @@ pub trait Handlers: Sync {
     fn preempt(&self);
     /// The kernel touched user memory at `address` and faulted. True if the access may be tried again.
     fn user_fault(&self, address: u64, is_write: bool) -> bool;
+    /// Another CPU wants to know where this one is (an NMI: any lock may be held).
+    fn report_place(&self, registers: &Registers);
     /// The kernel itself failed; prints what it knows and never returns.
     fn fatal(&self, registers: &Registers, address: Option<u64>) -> !;
 }
@@ -73,6 +75,12 @@ pub(crate) fn on_timer() {
 pub(crate) fn on_reschedule() {
     if let Some(handlers) = HANDLERS.get() {
         handlers.reschedule();
+    }
+}
+
+pub(crate) fn on_report_request(registers: &Registers) {
+    if let Some(handlers) = HANDLERS.get() {
+        handlers.report_place(registers);
     }
 }
 

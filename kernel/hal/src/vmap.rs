@@ -16,10 +16,10 @@ use crate::rank;
 use crate::spin::Lock;
 use crate::tlb;
 
-/// Pages of a kernel stack.
-pub const STACK_PAGES: u64 = 4;
+/// Pages of a kernel stack. Unoptimised code keeps every intermediate value, and needs twice as much.
+pub const STACK_PAGES: u64 = if cfg!(debug_assertions) { 8 } else { 4 };
 /// Pages from one stack to the next; what is not stack is guard.
-const SLOT_PAGES: u64 = 8;
+const SLOT_PAGES: u64 = 2 * STACK_PAGES;
 const SLOT_SIZE: u64 = SLOT_PAGES * PAGE_SIZE;
 const DEVICES_LEN: u64 = 16 << 30;
 /// Free stacks kept mapped.
@@ -116,7 +116,7 @@ fn unmap_stack(slot: u64) {
     if slots.unmapped.len() < slots.unmapped.capacity() {
         slots.unmapped.push(slot);
     }
-    // Else 32 KiB of address space, of 240 GiB, are lost; nothing else is.
+    // Else a slot of address space, of 240 GiB, is lost; nothing else is.
 }
 
 impl Drop for KernelStack {

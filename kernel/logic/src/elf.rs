@@ -12,7 +12,7 @@ mod header;
 mod plan;
 
 pub use header::{FileRange, HEADER_BYTES, Header, MAX_PROGRAM_HEADERS};
-pub use plan::{Access, ImageKind, Limits, LoadPlan, Segment, StackFlag, interpreter_path};
+pub use plan::{Access, ImageKind, Limits, LoadPlan, MAX_SEGMENTS, Segment, StackFlag, interpreter_path};
 
 use abi::Errno;
 
@@ -31,6 +31,8 @@ pub enum ElfError {
     TableNotGiven,
     /// No segment is to be loaded.
     NothingToLoad,
+    /// More segments are to be loaded than [`MAX_SEGMENTS`].
+    TooManySegments,
     /// A segment's numbers contradict each other or overflow.
     BadSegment,
     /// A segment's address and file offset differ within a page, so no page can serve both.
@@ -55,6 +57,7 @@ impl From<ElfError> for Errno {
             | ElfError::NotAProgram
             | ElfError::BadHeaderTable
             | ElfError::TableNotGiven
+            | ElfError::TooManySegments
             | ElfError::BadInterpreter => Errno::ENOEXEC,
             ElfError::NothingToLoad
             | ElfError::BadSegment

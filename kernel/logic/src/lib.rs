@@ -37,16 +37,16 @@ pub mod memmap;
 pub mod buddy;
 pub mod zones;
 
-pub mod frame_cache;
-pub mod slab;
 pub mod calibrate;
 pub mod cpuset;
 pub mod events;
+pub mod frame_cache;
 mod heap;
 pub mod ranks;
 pub mod rate;
 pub mod ring;
 pub mod runq;
+pub mod slab;
 pub mod symbols;
 pub mod timers;
 

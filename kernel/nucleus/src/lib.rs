@@ -11,5 +11,5 @@
 extern crate alloc;
 
 pub mod log;
-pub mod sched;
 pub mod mm;
+pub mod sched;

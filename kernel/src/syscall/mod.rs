@@ -75,7 +75,8 @@ macro_rules! syscalls {
         #[inline]
         pub(crate) fn dispatch(process: &Process, number: u64, arguments: [u64; 6]) -> u64 {
             let cx = Cx { process };
-            let result = match usize::try_from(number).unwrap_or(usize::MAX) {
+            // Linux looks at the low half of the register only.
+            let result = match number as u32 as usize {
                 $($number => call!(cx, arguments, $module::$handler, $($argument),*),)*
                 _ => Err(Errno::ENOSYS),
             };

@@ -1,9 +1,7 @@
 //! From program headers to what is to be mapped.
 
 use super::ElfError;
-use super::header::{
-    FileRange, Header, MAX_PROGRAM_HEADERS, PT_GNU_STACK, PT_INTERP, PT_LOAD, ProgramHeader,
-};
+use super::header::{FileRange, Header, PT_GNU_STACK, PT_INTERP, PT_LOAD, ProgramHeader};
 use crate::addr::{PAGE_SIZE, align_down, align_up};
 
 /// Where programs may be.
@@ -63,6 +61,9 @@ impl Access {
     }
 }
 
+/// Segments an image may load: linkers make four to six. A plan lives on a kernel stack, which is small.
+pub const MAX_SEGMENTS: usize = 12;
+
 /// A segment to map. Addresses and the file offset are multiples of the page size unless said otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
@@ -98,7 +99,7 @@ impl Segment {
 /// What to map, and what the new program is told.
 #[derive(Clone, Debug)]
 pub struct LoadPlan {
-    segments: [Option<Segment>; MAX_PROGRAM_HEADERS as usize],
+    segments: [Option<Segment>; MAX_SEGMENTS],
     /// Whether addresses may move.
     pub kind: ImageKind,
     /// Where the program starts.
@@ -201,10 +202,11 @@ fn segments(
     loads: impl Iterator<Item = ProgramHeader>,
     file_len: u64,
     limits: Limits,
-) -> Result<[Option<Segment>; MAX_PROGRAM_HEADERS as usize], ElfError> {
-    let mut segments = [None; MAX_PROGRAM_HEADERS as usize];
+) -> Result<[Option<Segment>; MAX_SEGMENTS], ElfError> {
+    let mut segments = [None; MAX_SEGMENTS];
     let mut free_from = 0;
-    for (slot, load) in segments.iter_mut().zip(loads) {
+    for (count, load) in loads.enumerate() {
+        let slot = segments.get_mut(count).ok_or(ElfError::TooManySegments)?;
         let segment = segment(&load, file_len)?;
         if load.address < free_from {
             return Err(ElfError::Disordered);

@@ -90,6 +90,8 @@ fn each_fault_has_a_name() {
     assert_eq!(error(&[]), ElfError::BadHeaderTable);
     assert_eq!(error(&[TEXT; 65]), ElfError::BadHeaderTable);
     assert_eq!(error(&[(6, 4, 0, 0, 0, 0, 0)]), ElfError::NothingToLoad);
+    let many: Vec<Row> = (0..13).map(|at| (1, 5, 0, 0x40_0000 + at * 0x1000, 16, 16, 0)).collect();
+    assert_eq!(error(&many), ElfError::TooManySegments);
     assert_eq!(error(&[(1, 5, 0, 0x40_0000, 2, 1, 0)]), ElfError::BadSegment);
     assert_eq!(error(&[(1, 5, 0, 0x40_0000, 0, u64::MAX, 0)]), ElfError::BadSegment);
     assert_eq!(error(&[(1, 5, u64::MAX, 0x40_0000, 2, 2, 0)]), ElfError::BadSegment);

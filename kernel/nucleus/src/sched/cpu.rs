@@ -265,13 +265,14 @@ fn leave(why: Leave) {
 
 /// Does all of a switch but the switch: charges and files the running thread, picks the next. `None` if it stays.
 fn choose_next(why: Leave) -> Option<Arc<hal::context::Context>> {
-    trap::clear_reschedule();
     let cpu = here();
     let me = cpu.queue.lock().current.clone();
     let mut shared = me.shared.lock();
     if why == Leave::Park && core::mem::take(&mut shared.has_token) {
         return None;
     }
+    // Before the choice, which sees everything that asked for one until now.
+    trap::clear_reschedule();
     let now = time::now_ns();
     let mut queue = cpu.queue.lock();
     let ran = now.saturating_sub(queue.charged_at);
@@ -388,7 +389,8 @@ fn loads(into: &mut [u64; cpu::MAX_CPUS]) -> &[u64] {
 fn ask_lighter_cpu() {
     let mut space = [0; cpu::MAX_CPUS];
     let loads = loads(&mut space);
-    let lightest = (0..loads.len()).filter(|&number| get(number).is_some()).min_by_key(|&number| loads[number]);
+    let lightest =
+        (0..loads.len()).filter(|&number| get(number).is_some()).min_by_key(|&number| loads[number]);
     let Some(lightest) = lightest.and_then(CpuId::from_index) else { return };
     let is_me = runq::balance(loads, lightest).is_some_and(|found| found.busiest.index() == cpu::id());
     if is_me && let Some(target) = get(lightest.index()) {

@@ -9,11 +9,11 @@
 //! - [`wait`]: wait queues and `block_until`, where everything that can sleep sleeps.
 //! - [`mutex`]: the sleeping lock.
 
-pub mod thread;
 pub mod cpu;
+pub mod mutex;
+pub mod thread;
 pub mod timer;
 pub mod wait;
-pub mod mutex;
 
 pub use cpu::{current, preempt, run_other, start, yield_now};
 pub use mutex::Mutex;

@@ -37,7 +37,9 @@ impl<T: ?Sized, R: Rank> Mutex<T, R> {
             return Guard { mutex: self, inner: Some(inner) };
         }
         loop {
-            let taken = self.waiters.block_until(Wait::UNINTERRUPTIBLE, || self.inner.try_lock().ok_or(Errno::EAGAIN));
+            let taken = self
+                .waiters
+                .block_until(Wait::UNINTERRUPTIBLE, || self.inner.try_lock().ok_or(Errno::EAGAIN));
             match taken {
                 Ok(inner) => return Guard { mutex: self, inner: Some(inner) },
                 // No memory to queue: let others run, one of them holds the lock.

@@ -73,7 +73,12 @@ impl Thread {
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn new(name: &str, kind: Kind, policy: Policy, body: impl FnOnce() + Send + 'static) -> Result<Arc<Self>> {
+    pub fn new(
+        name: &str,
+        kind: Kind,
+        policy: Policy,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<Arc<Self>> {
         cpu::reserve_for_one_more()?;
         // An allocation failure of these few words still aborts: `Box::try_new` is unstable.
         let context = Arc::new(Context::new(kind, first_step, 0)?);

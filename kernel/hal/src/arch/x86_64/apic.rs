@@ -148,6 +148,11 @@ pub(crate) fn send(target: u32, vector: u8) {
     command(target, ASSERT | u32::from(vector));
 }
 
+/// Sends an NMI to one other CPU.
+pub(crate) fn send_nmi(target: u32) {
+    command(target, ASSERT | MODE_NMI);
+}
+
 /// Sends an NMI to every other CPU: for panics.
 pub(crate) fn send_nmi_to_others() {
     command(0, ASSERT | ALL_BUT_SELF | MODE_NMI);

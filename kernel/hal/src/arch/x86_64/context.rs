@@ -23,10 +23,12 @@ const KERNEL_GS_BASE: u32 = 0xc000_0102;
 /// # Safety
 /// `top` must be the aligned end of an unused stack of at least a page.
 pub(crate) unsafe fn prepare_stack(top: VirtAddr, entry: extern "C" fn(usize) -> !, argument: usize) -> u64 {
-    // What `switch_stacks` pops: r15 r14 r13 r12 rbx rbp, then the return address. Two words keep the alignment.
+    // What `switch_stacks` pops: r15 r14 r13 r12 rbx rbp, then the return address. The two words above make RSP a
+    // multiple of 16 where `start_stack` calls, as the ABI has it: the CPU itself relies on the alignment of
+    // `Registers` on this stack.
     let frame =
         [0, 0, argument as u64, entry as *const () as u64, 0, 0, start_stack as *const () as u64, 0, 0];
-    let pointer = top.get() - size_of_val(&frame) as u64 - 8;
+    let pointer = top.get() - size_of_val(&frame) as u64;
     // SAFETY: the caller's promise: unused memory below `top`.
     unsafe { (pointer as *mut [u64; 9]).write(frame) };
     pointer
@@ -44,6 +46,7 @@ pub(crate) unsafe fn switch(from: *mut u64, to: *const u64, running: *mut u8) {
 
 /// Runs user code until it traps. Interrupts must be off; they are off on return.
 pub(crate) fn enter_user(registers: &mut Registers) {
+    debug_assert!(core::ptr::from_ref(registers).is_aligned(), "the CPU would push beside the registers");
     // SAFETY: the registers hold user selectors, a canonical RIP and harmless flags (`UserContext::run` set them).
     unsafe { run_user(registers) }
 }

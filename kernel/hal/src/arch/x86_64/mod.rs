@@ -63,6 +63,7 @@ pub(crate) fn init_machine() -> Result<(), &'static str> {
     unsafe { (*local::current()).allocate_stacks() }.map_err(|_| NO_MEMORY)?;
     traps::build_table();
     init_this_cpu();
+    ioapic::mask_legacy();
     apic::map().map_err(|_| NO_MEMORY)?;
     apic::init();
     local::set_apic_id(apic::id());

@@ -190,9 +190,17 @@ pub(crate) fn stop_others() {
     }
 }
 
-/// An NMI: stop if a panic wants it; else somebody pressed a button, and life goes on.
-pub(super) fn on_nmi(_registers: &Registers) {
+/// Makes CPU `number` report where it is.
+pub(crate) fn send_nmi(number: usize) {
+    if let Some(apic_id) = local::apic_id_of(number) {
+        apic::send_nmi(apic_id);
+    }
+}
+
+/// An NMI: stop if a panic wants it, else report.
+pub(super) fn on_nmi(registers: &Registers) {
     if STOPPING.load(Ordering::SeqCst) {
         cpu::halt_forever();
     }
+    crate::trap::on_report_request(registers);
 }

@@ -107,9 +107,10 @@ pub(crate) struct ImageLayout {
 /// The layout `linker.ld` and the packer chose.
 pub(crate) fn image_layout() -> ImageLayout {
     let start = image_start();
+    let symbols_len_at: *const u64 = core::ptr::with_exposed_provenance(address_of!(__symbols_len) as usize);
     // SAFETY: the linker script places this u64 at the start of .rodata; the packer, long before, was the last to
     // write it. Volatile because the compiler sees only its initial zero.
-    let symbols_len = unsafe { core::ptr::with_exposed_provenance::<u64>(address_of!(__symbols_len) as usize).read_volatile() };
+    let symbols_len = unsafe { symbols_len_at.read_volatile() };
     ImageLayout {
         text_end: address_of!(__text_end) - start,
         rodata_end: address_of!(__rodata_end) - start,

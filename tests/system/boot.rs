@@ -1,0 +1,43 @@
+//! Every boot path, number of CPUs, memory size and CPU model reaches user mode and powers off by itself.
+
+use driver::guest::{Guest, POWERED_OFF};
+use driver::machine::{Board, Boot, Machine};
+use driver::runner::{Test, TestResult};
+
+/// What the first user program writes.
+const GREETING: &str = "init: hello from user mode";
+
+/// UEFI firmware alone needs this much memory.
+const UEFI_MEMORY_MIB: u32 = 128;
+
+/// All tests of this file.
+pub(crate) fn tests() -> Vec<Test> {
+    let q35 = || Machine::new(Boot::Kernel(Board::Q35));
+    let mut tests = vec![
+        test("boot/pc", Machine::new(Boot::Kernel(Board::Pc))),
+        test("boot/q35", q35()),
+        test("boot/microvm", Machine::new(Boot::Kernel(Board::Microvm))),
+        test("boot/iso-bios", Machine::new(Boot::IsoBios)),
+        test("boot/iso-uefi", Machine { memory_mib: UEFI_MEMORY_MIB, ..Machine::new(Boot::IsoUefi) }),
+        test("boot/esp-uefi", Machine { memory_mib: UEFI_MEMORY_MIB, ..Machine::new(Boot::EspUefi) }),
+        test("boot/16-mib", Machine { memory_mib: 16, ..q35() }),
+        test("boot/cpu-qemu64", Machine { cpu_model: "qemu64".to_string(), ..q35() }),
+        test("boot/cpu-max", q35()),
+        test("boot/no-kaslr", Machine { command_line: "console=ttyS0 nokaslr".to_string(), ..q35() }),
+    ];
+    for cpus in [1, 2, 4, 8] {
+        tests.push(test(&format!("boot/cpus-{cpus}"), Machine { cpus, ..q35() }));
+    }
+    tests
+}
+
+fn test(name: &str, machine: Machine) -> Test {
+    (name.to_string(), Box::new(move |name| reaches_user_mode(name, &machine)))
+}
+
+fn reaches_user_mode(name: &str, machine: &Machine) -> TestResult {
+    let mut guest = Guest::start(name, machine)?;
+    guest.wait_for(GREETING)?;
+    guest.expect_exit(POWERED_OFF)?;
+    Ok(())
+}
