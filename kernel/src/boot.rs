@@ -2,11 +2,13 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use abi::{Errno, Result};
 use hal::boot::BootInfo;
 use hal::context::Kind;
 use hal::power::EmulatorExit;
 use hal::{cpu, frames, power, smp, time, trap};
 use logic::cmdline::{self, BootOptions};
+use logic::cpuset::{CpuId, CpuSet};
 use logic::runq::Policy;
 use nucleus::sched::{self, Thread};
 use nucleus::{error, info, log, warning};
@@ -104,15 +106,26 @@ static WANTS_SWITCH_BENCH: AtomicBool = AtomicBool::new(false);
 fn start_first_threads(boot: &'static BootInfo) {
     let has_word = |word: &str| cmdline::words(boot.command_line.as_str()).any(|found| found.is_named(word));
     WANTS_SWITCH_BENCH.store(has_word("bench.switch"), Ordering::Relaxed);
-    let watchdog = Thread::new("watchdog", Kind::Kernel, Policy::default(), panic::watch);
-    let main = Thread::new("main", Kind::Kernel, Policy::default(), move || main_thread(boot));
-    match (watchdog, main) {
-        (Ok(watchdog), Ok(main)) => {
-            sched::start(&watchdog);
-            sched::start(&main);
-        }
-        _ => give_up("there is no memory for the first threads; give the machine 16 MiB or more"),
+    if start_watchdogs().and_then(|()| start_main(boot)).is_err() {
+        give_up("there is no memory for the first threads; give the machine 16 MiB or more");
     }
+}
+
+/// Two, on different CPUs: the one cannot see that its own CPU is stuck.
+fn start_watchdogs() -> Result<()> {
+    for number in 0..smp::online().min(2) {
+        let watchdog = Thread::new("watchdog", Kind::Kernel, Policy::default(), panic::watch)?;
+        let home = CpuId::from_index(number).ok_or(Errno::EINVAL)?;
+        watchdog.set_affinity(CpuSet::single(home))?;
+        sched::start(&watchdog);
+    }
+    Ok(())
+}
+
+fn start_main(boot: &'static BootInfo) -> Result<()> {
+    let main = Thread::new("main", Kind::Kernel, Policy::default(), move || main_thread(boot))?;
+    sched::start(&main);
+    Ok(())
 }
 
 fn main_thread(boot: &'static BootInfo) {

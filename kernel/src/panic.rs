@@ -51,6 +51,7 @@ pub(crate) fn exception(registers: &Registers, address: Option<u64>) -> ! {
 
 fn begin() {
     let _ = cpu::irq_off();
+    cpu::lock_ranks::stop_checking();
     let me = cpu::id();
     match PANICKING.compare_exchange(NOBODY, me, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => smp::stop_others(),
@@ -153,7 +154,7 @@ fn print_events() {
 fn exception_name(vector: u64) -> impl fmt::Display {
     const NAMES: [&str; 32] = [
         "division error", "debug exception", "non-maskable interrupt", "breakpoint", "overflow", "bound range",
-        "invalid instruction", "no FPU", "double fault", "coprocessor overrun", "invalid TSS",
+        "invalid instruction", "no FPU", "double fault (most likely a kernel stack overflow)", "coprocessor overrun", "invalid TSS",
         "segment not present", "stack fault", "general protection fault", "page fault", "exception 15", "FPU error",
         "alignment check", "machine check", "SIMD error", "virtualisation fault", "control protection fault",
         "exception 22", "exception 23", "exception 24", "exception 25", "exception 26", "exception 27",
@@ -176,8 +177,8 @@ pub(crate) fn note_alive() {
     LAST_SEEN[cpu::id()].store(time::now_ns(), Ordering::Relaxed);
 }
 
-/// The watchdog's thread: pings every CPU, and sends an NMI to those that stay silent. One CPU alone cannot watch
-/// itself this way.
+/// The watchdog's thread: pings every CPU, and sends an NMI to those that stay silent. A single CPU cannot be watched
+/// this way.
 pub(crate) fn watch() {
     loop {
         if sched::sleep_ns(WATCH_NS).is_err() {

@@ -113,7 +113,8 @@ pub fn switch(to: Arc<Context>) {
     let to_pointer = Arc::as_ptr(&to);
     let from_pointer = percpu::with_running(|running| {
         // SAFETY: `to` was won above; its cells are this CPU's from here on.
-        let root = unsafe { (*to.space.get()).as_ref().map_or_else(memory::kernel_root, |space| space.root()) };
+        let root =
+            unsafe { (*to.space.get()).as_ref().map_or_else(memory::kernel_root, |space| space.root()) };
         load_root(running, root);
         running.previous = running.current.replace(to);
         running.previous.as_ref().map_or(core::ptr::null(), Arc::as_ptr)

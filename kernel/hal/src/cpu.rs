@@ -1,7 +1,9 @@
 //! This CPU: its number, its interrupts, and (in debug builds) the locks it holds.
 
-pub use crate::arch::cpu::{InterruptState, entropy, irq_off, irq_on, irq_restore, irqs_enabled, relax, wait_for_interrupt};
 use crate::arch;
+pub use crate::arch::cpu::{
+    InterruptState, entropy, irq_off, irq_on, irq_restore, irqs_enabled, relax, wait_for_interrupt,
+};
 
 /// The most CPUs one kernel drives; more are left asleep, with a sentence in the log.
 pub const MAX_CPUS: usize = 64;
@@ -36,15 +38,31 @@ pub fn halt_forever() -> ! {
 
 /// The locks this CPU holds, by rank. Release builds keep no list and check nothing.
 pub mod lock_ranks {
+    use core::sync::atomic::{AtomicBool, Ordering};
+
     #[cfg(debug_assertions)]
     use crate::percpu;
+
+    static IS_PANICKING: AtomicBool = AtomicBool::new(false);
+
+    /// Checks nothing from here on: the last words of a panic look at locks that may be held.
+    pub fn stop_checking() {
+        IS_PANICKING.store(true, Ordering::Relaxed);
+    }
+
+    #[cfg(debug_assertions)]
+    fn is_checking() -> bool {
+        !IS_PANICKING.load(Ordering::Relaxed)
+    }
 
     /// Notes that a lock of this rank is about to be taken.
     #[inline]
     #[track_caller]
     pub fn acquire(level: u8, name: &'static str) {
         #[cfg(debug_assertions)]
-        if let Err(error) = percpu::with_ranks(|ranks| ranks.acquire(level, name)) {
+        if is_checking()
+            && let Err(error) = percpu::with_ranks(|ranks| ranks.acquire(level, name))
+        {
             panic!("lock order: {error}");
         }
         #[cfg(not(debug_assertions))]
@@ -56,7 +74,9 @@ pub mod lock_ranks {
     #[track_caller]
     pub fn acquire_pair(level: u8, name: &'static str) {
         #[cfg(debug_assertions)]
-        if let Err(error) = percpu::with_ranks(|ranks| ranks.acquire_pair(level, name)) {
+        if is_checking()
+            && let Err(error) = percpu::with_ranks(|ranks| ranks.acquire_pair(level, name))
+        {
             panic!("lock order: {error}");
         }
         #[cfg(not(debug_assertions))]
@@ -67,7 +87,9 @@ pub mod lock_ranks {
     #[inline]
     pub fn release(level: u8) {
         #[cfg(debug_assertions)]
-        if let Err(error) = percpu::with_ranks(|ranks| ranks.release(level)) {
+        if is_checking()
+            && let Err(error) = percpu::with_ranks(|ranks| ranks.release(level))
+        {
             panic!("lock order: {error}");
         }
         #[cfg(not(debug_assertions))]

@@ -13,8 +13,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use logic::addr::{FrameNo, PAGE_SIZE};
 use logic::buddy::Order;
 use logic::slab::{
-    CLASS_COUNT, ClassIndex, Freed, Headers, LARGEST_OBJECT, MagazinePair, NeedSlab, Object, SlabClass, SlabHeader,
-    class_for,
+    CLASS_COUNT, ClassIndex, Freed, Headers, LARGEST_OBJECT, MagazinePair, NeedSlab, Object, SlabClass,
+    SlabHeader, class_for,
 };
 use logic::zones::ZoneKind;
 
@@ -200,7 +200,10 @@ fn allocate_large(layout: Layout) -> *mut u8 {
     }
     let needed = Order::holding((layout.size().max(layout.align()) as u64 * 2).div_ceil(PAGE_SIZE));
     let wanted = Order::new(LARGE_FEED).max(needed);
-    let block = [wanted, needed].into_iter().flatten().find_map(|order| frames::allocate_block(order, ZoneKind::Normal));
+    let block = [wanted, needed]
+        .into_iter()
+        .flatten()
+        .find_map(|order| frames::allocate_block(order, ZoneKind::Normal));
     let Some(block) = block else { return core::ptr::null_mut() };
     let len = block.len();
     let start = memory::direct(block.into_raw().start()).expose_provenance();

@@ -299,7 +299,10 @@ impl<M: TableMemory> Tables<M> {
     fn find(&self, address: VirtAddr) -> Option<(PhysAddr, u32, Mapping)> {
         let mut table = self.root;
         for level in (0..codec::LEVELS).rev() {
-            match codec::decode(self.memory.table(table)[index(address, level)].load(Ordering::Acquire), level) {
+            match codec::decode(
+                self.memory.table(table)[index(address, level)].load(Ordering::Acquire),
+                level,
+            ) {
                 Entry::Empty => return None,
                 Entry::Table(next) => table = next,
                 Entry::Page(frame, protection) => {

@@ -6,12 +6,12 @@
 use abi::{Errno, Result};
 use logic::addr::{PhysAddr, VirtAddr};
 
+use crate::arch;
 use crate::frames::{self, Frame};
 use crate::memory::{self, DirectTables};
 use crate::paging::{PageSize, Protection, Tables};
 use crate::rank;
 use crate::spin::Lock;
-use crate::arch;
 
 /// Page tables of a program. Pages belong to it and are freed with it.
 pub struct AddressSpace {

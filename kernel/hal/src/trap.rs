@@ -109,7 +109,9 @@ pub(crate) fn resolve_user_fault(address: u64, error: u64) -> bool {
 pub(crate) fn fatal(registers: &Registers, address: Option<u64>) -> ! {
     match HANDLERS.get() {
         Some(handlers) => handlers.fatal(registers, address),
-        None => panic!("exception {} at {:#x} before the kernel could handle it", registers.vector, registers.rip),
+        None => {
+            panic!("exception {} at {:#x} before the kernel could handle it", registers.vector, registers.rip)
+        }
     }
 }
 

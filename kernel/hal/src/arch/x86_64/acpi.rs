@@ -7,7 +7,9 @@ use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::fmt;
 
 use logic::acpi::madt::CpuState;
-use logic::acpi::{self as tables, AcpiError, Fadt, Madt, Memory, Register, Root, Signature, Space, Srat, s5_values};
+use logic::acpi::{
+    self as tables, AcpiError, Fadt, Madt, Memory, Register, Root, Signature, Space, Srat, s5_values,
+};
 use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down};
 use logic::zones::NodeRange;
 
@@ -205,9 +207,9 @@ pub(crate) fn map_devices() -> abi::Result<()> {
         *slot = Some(IoApic { base: mmio::map(*address, 32)? });
     }
     if let Some(fadt) = &parsed.fadt {
-        platform.pm_timer = fadt.pm_timer.and_then(|timer| {
-            Some(PmTimer { port: port_of(timer.register)?, bits: timer.counter_bits })
-        });
+        platform.pm_timer = fadt
+            .pm_timer
+            .and_then(|timer| Some(PmTimer { port: port_of(timer.register)?, bits: timer.counter_bits }));
         if let Some(reset) = fadt.reset {
             platform.reset = firmware_register(reset.register)?.map(|register| (register, reset.value));
         }
@@ -228,7 +230,9 @@ fn power(fadt: &Fadt, sleep_types: Option<(u8, u8)>) -> abi::Result<Option<Power
         control_a: fadt.pm1a_control.and_then(port_of),
         control_b: fadt.pm1b_control.and_then(port_of),
         sleep_control,
-        mode_switch: fadt.mode_switch.and_then(|switch| Some((u16::try_from(switch.port).ok()?, switch.enable))),
+        mode_switch: fadt
+            .mode_switch
+            .and_then(|switch| Some((u16::try_from(switch.port).ok()?, switch.enable))),
     }))
 }
 

@@ -1,48 +1,20 @@
-//! Kernel contexts and user mode: stack switches, FPU state, and the way into ring 3.
+//! Kernel contexts and user mode: FPU state, and the way into ring 3. Stack switches are in `stacks`.
 
 use core::arch::x86_64::{__cpuid_count, _fxrstor64, _fxsave64, _xrstor64, _xsave64};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use logic::addr::VirtAddr;
 use x86_64::registers::model_specific::Msr;
 
 use super::cpu::{Feature, has};
+pub(crate) use super::stacks::{prepare_stack, switch};
 use crate::trap::Registers;
 
 unsafe extern "C" {
     fn run_user(registers: *mut Registers);
-    fn switch_stacks(from: *mut u64, to: *const u64, running: *mut u8);
-    fn start_stack();
 }
 
 const FS_BASE: u32 = 0xc000_0100;
 const KERNEL_GS_BASE: u32 = 0xc000_0102;
-
-/// Lays out a new stack so that the first switch to it calls `entry(argument)`; returns its stack pointer.
-///
-/// # Safety
-/// `top` must be the aligned end of an unused stack of at least a page.
-pub(crate) unsafe fn prepare_stack(top: VirtAddr, entry: extern "C" fn(usize) -> !, argument: usize) -> u64 {
-    // What `switch_stacks` pops: r15 r14 r13 r12 rbx rbp, then the return address. The two words above make RSP a
-    // multiple of 16 where `start_stack` calls, as the ABI has it: the CPU itself relies on the alignment of
-    // `Registers` on this stack.
-    let frame =
-        [0, 0, argument as u64, entry as *const () as u64, 0, 0, start_stack as *const () as u64, 0, 0];
-    let pointer = top.get() - size_of_val(&frame) as u64;
-    // SAFETY: the caller's promise: unused memory below `top`.
-    unsafe { (pointer as *mut [u64; 9]).write(frame) };
-    pointer
-}
-
-/// Changes stacks; clears `*running` when the old one is no longer in use.
-///
-/// # Safety
-/// `to` must hold what an earlier switch or `prepare_stack` stored, of a stack that nobody runs on; both pointers
-/// and `running` must stay valid until the old stack runs again.
-pub(crate) unsafe fn switch(from: *mut u64, to: *const u64, running: *mut u8) {
-    // SAFETY: the caller's promise.
-    unsafe { switch_stacks(from, to, running) }
-}
 
 /// Runs user code until it traps. Interrupts must be off; they are off on return.
 pub(crate) fn enter_user(registers: &mut Registers) {

@@ -158,7 +158,9 @@ pub(crate) fn enable_protections() {
     unsafe { Cr4::write(cr4) };
     let cr0 = Cr0::read() - Cr0Flags::EMULATE_COPROCESSOR - Cr0Flags::TASK_SWITCHED;
     // SAFETY: write protection and FPU errors as exceptions; the kernel itself uses no FPU.
-    unsafe { Cr0::write(cr0 | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR) };
+    unsafe {
+        Cr0::write(cr0 | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR)
+    };
     let efer = Efer::read() | EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE;
     // SAFETY: entry code checked for long mode with NX; SYSCALL comes with long mode.
     unsafe { Efer::write(efer) };

@@ -65,7 +65,8 @@ pub(super) const OFFSET_THIS: usize = offset_of!(Local, this);
 pub(super) const OFFSET_USER_STACK: usize = offset_of!(Local, user_stack);
 pub(super) const OFFSET_KERNEL_STACK: usize = offset_of!(Local, kernel_stack);
 pub(super) const OFFSET_USER_REGISTERS_END: usize = offset_of!(Local, user_registers_end);
-pub(super) const OFFSET_TSS_STACK: usize = offset_of!(Local, tss) + offset_of!(TaskStateSegment, privilege_stack_table);
+pub(super) const OFFSET_TSS_STACK: usize =
+    offset_of!(Local, tss) + offset_of!(TaskStateSegment, privilege_stack_table);
 const OFFSET_NUMBER: usize = offset_of!(Local, number);
 
 impl Local {
@@ -141,7 +142,9 @@ pub(super) fn install(local: *mut Local) {
 pub(crate) fn current() -> *mut Local {
     let this: *mut Local;
     // SAFETY: GS points at the record since `install`, whose first field is its own address.
-    unsafe { asm!("mov {}, gs:[{}]", out(reg) this, const OFFSET_THIS, options(nomem, nostack, preserves_flags, pure)) };
+    unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) this, const OFFSET_THIS, options(nomem, nostack, preserves_flags, pure))
+    };
     this
 }
 
@@ -170,7 +173,9 @@ pub(crate) fn set_apic_id(apic_id: u32) {
 pub(crate) fn id() -> usize {
     let number: usize;
     // SAFETY: as in `current`. Not `pure`: the thread may have moved since the last call.
-    unsafe { asm!("mov {}, gs:[{}]", out(reg) number, const OFFSET_NUMBER, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) number, const OFFSET_NUMBER, options(nomem, nostack, preserves_flags))
+    };
     number
 }
 

@@ -7,12 +7,14 @@ pub(crate) mod clock;
 pub(crate) mod console;
 pub(crate) mod context;
 pub(crate) mod cpu;
+mod entry;
 pub(crate) mod ioapic;
 mod local;
 pub(crate) mod paging;
 mod port;
 pub(crate) mod power;
 pub(crate) mod smp;
+mod stacks;
 mod traps;
 pub(crate) mod usercopy;
 

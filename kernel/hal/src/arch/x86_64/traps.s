@@ -159,37 +159,6 @@ run_user:
     swapgs
     iretq
 
-// fn switch_stacks(from: *mut u64, to: *const u64, running: *mut u8): saves what a call preserves, changes stacks.
-// Only when nothing of the old stack is needed any more is `running` cleared: another CPU may resume it at once.
-.balign 16
-.global switch_stacks
-switch_stacks:
-    push rbp
-    push rbx
-    push r12
-    push r13
-    push r14
-    push r15
-    mov [rdi], rsp
-    mov rsp, [rsi]
-    mov byte ptr [rdx], 0
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbx
-    pop rbp
-    ret
-
-// First return of a new stack: r12 holds the function, r13 its argument.
-.balign 16
-.global start_stack
-start_stack:
-    xor ebp, ebp
-    mov rdi, r13
-    call r12
-    ud2
-
 // User memory. A fault between these labels ends at the matching exit with what is left in RCX; the fault handler
 // looks addresses up in the table below.
 // fn copy_user(to, from, len) -> bytes not copied

@@ -6,8 +6,8 @@ use limine::BaseRevision;
 use limine::framebuffer::FRAMEBUFFER_RGB;
 use limine::memmap as kinds;
 use limine::request::{
-    BootloaderInfoRequest, ExecutableAddressRequest, ExecutableCmdlineRequest, FramebufferRequest, HhdmRequest,
-    MemmapRequest, ModulesRequest, RsdpRequest,
+    BootloaderInfoRequest, ExecutableAddressRequest, ExecutableCmdlineRequest, FramebufferRequest,
+    HhdmRequest, MemmapRequest, ModulesRequest, RsdpRequest,
 };
 use logic::addr::PhysAddr;
 use logic::memmap::{MemoryKind, MemoryMap};
@@ -37,7 +37,9 @@ request!(ACPI: RsdpRequest = RsdpRequest::new());
 /// Reads what the loader answered.
 pub(super) fn read() -> Result<BootInfo, &'static str> {
     if !REVISION.is_supported() {
-        return Err("the loader speaks no boot protocol this kernel knows (Limine base revision 3 is needed)");
+        return Err(
+            "the loader speaks no boot protocol this kernel knows (Limine base revision 3 is needed)",
+        );
     }
     let offset = HHDM.response().ok_or("the Limine loader gave no higher-half direct map")?.offset;
     let image = IMAGE.response().ok_or("the Limine loader did not say where the kernel lies")?;
@@ -48,7 +50,9 @@ pub(super) fn read() -> Result<BootInfo, &'static str> {
         protocol: Protocol::Limine,
         loader: LOADER.response().map_or(Text::EMPTY, |loader| Text::from_bytes(loader.name().as_bytes())),
         memory: memory_map(memory.entries()),
-        command_line: COMMAND_LINE.response().map_or(Text::EMPTY, |line| Text::from_bytes(line.cmdline().as_bytes())),
+        command_line: COMMAND_LINE
+            .response()
+            .map_or(Text::EMPTY, |line| Text::from_bytes(line.cmdline().as_bytes())),
         initramfs: first_module(offset),
         framebuffer: framebuffer(offset),
         // Base revision 3 gives a physical address; older loaders give one inside the direct map.

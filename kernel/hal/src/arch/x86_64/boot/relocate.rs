@@ -130,7 +130,6 @@ fn build(info: &mut BootInfo, slide: u64) -> Result<PhysAddr, MapError> {
     Ok(root)
 }
 
-
 /// RAM and the firmware's tables above the legacy megabyte, whole pages.
 fn mapped_ranges(map: &MemoryMap) -> impl Iterator<Item = (u64, u64)> + '_ {
     map.regions().iter().filter(|region| is_mapped(map, region)).filter_map(|region| {
@@ -160,10 +159,19 @@ fn map_image<M: TableMemory>(tables: &mut Tables<M>, start: PhysAddr, slide: u64
         (0, layout.text_end, Protection::KERNEL_TEXT),
         (layout.text_end, layout.rodata_end, Protection::KERNEL_RODATA),
         (layout.rodata_end, layout.end, Protection::KERNEL_DATA),
-        (layout.end, align_down(layout.end + layout.symbols_len + PAGE_SIZE - 1, PAGE_SIZE), Protection::KERNEL_RODATA),
+        (
+            layout.end,
+            align_down(layout.end + layout.symbols_len + PAGE_SIZE - 1, PAGE_SIZE),
+            Protection::KERNEL_RODATA,
+        ),
     ];
     for (from, to, protection) in parts {
-        tables.map_range(VirtAddr::new(base + from), PhysAddr::new(start.get() + from), to - from, protection)?;
+        tables.map_range(
+            VirtAddr::new(base + from),
+            PhysAddr::new(start.get() + from),
+            to - from,
+            protection,
+        )?;
     }
     Ok(())
 }
