@@ -153,12 +153,38 @@ fn print_events() {
 
 fn exception_name(vector: u64) -> impl fmt::Display {
     const NAMES: [&str; 32] = [
-        "division error", "debug exception", "non-maskable interrupt", "breakpoint", "overflow", "bound range",
-        "invalid instruction", "no FPU", "double fault (most likely a kernel stack overflow)", "coprocessor overrun", "invalid TSS",
-        "segment not present", "stack fault", "general protection fault", "page fault", "exception 15", "FPU error",
-        "alignment check", "machine check", "SIMD error", "virtualisation fault", "control protection fault",
-        "exception 22", "exception 23", "exception 24", "exception 25", "exception 26", "exception 27",
-        "hypervisor injection", "VMM communication", "security fault", "exception 31",
+        "division error",
+        "debug exception",
+        "non-maskable interrupt",
+        "breakpoint",
+        "overflow",
+        "bound range",
+        "invalid instruction",
+        "no FPU",
+        "double fault (most likely a kernel stack overflow)",
+        "coprocessor overrun",
+        "invalid TSS",
+        "segment not present",
+        "stack fault",
+        "general protection fault",
+        "page fault",
+        "exception 15",
+        "FPU error",
+        "alignment check",
+        "machine check",
+        "SIMD error",
+        "virtualisation fault",
+        "control protection fault",
+        "exception 22",
+        "exception 23",
+        "exception 24",
+        "exception 25",
+        "exception 26",
+        "exception 27",
+        "hypervisor injection",
+        "VMM communication",
+        "security fault",
+        "exception 31",
     ];
     usize::try_from(vector).ok().and_then(|vector| NAMES.get(vector)).copied().unwrap_or("unknown exception")
 }
@@ -192,7 +218,10 @@ pub(crate) fn watch() {
             if silent_ns < STUCK_NS {
                 REPORTED.fetch_and(!bit, Ordering::Relaxed);
             } else if REPORTED.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
-                nucleus::error!("CPU {number} has taken no interrupt for {} s; it is at:", silent_ns / 1_000_000_000);
+                nucleus::error!(
+                    "CPU {number} has taken no interrupt for {} s; it is at:",
+                    silent_ns / 1_000_000_000
+                );
                 smp::send_nmi(number);
             }
             smp::ping(number);

@@ -67,7 +67,9 @@ impl Running {
     /// # Errors
     /// ENOMEM if there is no room to wait.
     pub(crate) fn wait(&self) -> Result<Ending> {
-        self.process.ended().block_until(Wait::UNINTERRUPTIBLE, || self.outcome.get().copied().ok_or(Errno::EAGAIN))
+        self.process
+            .ended()
+            .block_until(Wait::UNINTERRUPTIBLE, || self.outcome.get().copied().ok_or(Errno::EAGAIN))
     }
 }
 
@@ -88,11 +90,16 @@ fn map_segment(memory: &mut Memory, image: &[u8], segment: &Segment, base: u64) 
         // Bytes of the file that lie in this page; the rest stays zero.
         let in_file = segment.file_end.saturating_sub(segment.start).saturating_sub(offset).min(PAGE_SIZE);
         let from = segment.file_offset.saturating_add(offset);
-        let bytes = usize::try_from(from).ok().and_then(|from| image.get(from..from.saturating_add(in_file as usize)));
+        let bytes = index(from).and_then(|from| image.get(from..from.saturating_add(index(in_file)?)));
         if let Some(bytes) = bytes {
             page[..bytes.len()].copy_from_slice(bytes);
         }
     })
+}
+
+/// A number of bytes as an index.
+fn index(bytes: u64) -> Option<usize> {
+    usize::try_from(bytes).ok()
 }
 
 /// What a program finds on its stack: argument count, arguments, environment, auxiliary vector (System V ABI, 3.4.1).
@@ -144,7 +151,7 @@ impl InitialStack {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
         bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-        bytes.resize((strings - pointer) as usize, 0);
+        bytes.resize(index(strings - pointer).ok_or(Errno::ENOMEM)?, 0);
         bytes.extend_from_slice(name.as_bytes());
         bytes.push(0);
         bytes.extend_from_slice(&hal::cpu::entropy().to_le_bytes());
@@ -155,13 +162,20 @@ impl InitialStack {
 
     fn map(&self, memory: &mut Memory) -> Result<()> {
         let start = STACK_TOP - STACK_SIZE;
-        memory.map_filled(VirtAddr::new(start), VirtAddr::new(STACK_TOP), Protection::USER_WRITE, |offset, page| {
-            let page_start = start + offset;
-            for (slot, address) in page.iter_mut().zip(page_start..) {
-                if let Some(byte) = address.checked_sub(self.pointer).and_then(|at| self.bytes.get(at as usize)) {
-                    *slot = *byte;
+        memory.map_filled(
+            VirtAddr::new(start),
+            VirtAddr::new(STACK_TOP),
+            Protection::USER_WRITE,
+            |offset, page| {
+                let page_start = start + offset;
+                for (slot, address) in page.iter_mut().zip(page_start..) {
+                    if let Some(byte) =
+                        address.checked_sub(self.pointer).and_then(|at| self.bytes.get(index(at)?))
+                    {
+                        *slot = *byte;
+                    }
                 }
-            }
-        })
+            },
+        )
     }
 }

@@ -7,8 +7,8 @@ use logic::addr::{VirtAddr, to_usize};
 
 use crate::arch;
 use crate::memory;
-use crate::tables::DirectTables;
 use crate::paging::Tables;
+use crate::tables::DirectTables;
 
 /// Longest backtrace printed.
 const DEPTH: usize = 48;

@@ -23,6 +23,7 @@
 //! - [`space`]: address spaces.
 //! - [`context`]: kernel contexts and the switch between them.
 //! - [`usermem`]: copies to and from user memory.
+//! - [`irq`]: device interrupts.
 //! - [`trap`]: registers, and the upcalls out of hal.
 //! - [`user`]: user mode.
 //! - [`power`]: off, reset.
@@ -53,6 +54,7 @@ pub mod time;
 pub mod space;
 pub mod context;
 pub mod usermem;
+pub mod irq;
 pub mod trap;
 pub mod user;
 pub mod power;

@@ -9,10 +9,10 @@ use logic::addr::{PhysAddr, VirtAddr};
 use crate::arch;
 use crate::frames::{self, Frame};
 use crate::memory;
-use crate::tables::DirectTables;
 use crate::paging::{PageSize, Protection, Tables};
 use crate::rank;
 use crate::spin::Lock;
+use crate::tables::DirectTables;
 
 /// Page tables of a program. Pages belong to it and are freed with it.
 pub struct AddressSpace {

@@ -110,3 +110,8 @@ pub(crate) fn image_layout() -> ImageLayout {
 pub(crate) fn image_start() -> u64 {
     0
 }
+
+/// There are no device interrupts.
+pub(crate) fn route_isa(_number: u8, _cpu: usize) -> abi::Result<u8> {
+    Err(abi::Errno::ENODEV)
+}
