@@ -6,8 +6,9 @@
 use logic::addr::{VirtAddr, to_usize};
 
 use crate::arch;
-use crate::memory::{self, DirectTables};
+use crate::memory;
 use crate::paging::Tables;
+use crate::tables::DirectTables;
 
 /// Longest backtrace printed.
 const DEPTH: usize = 48;

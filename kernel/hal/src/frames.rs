@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use abi::{Errno, Result};
 use logic::addr::{FrameNo, FrameRange, PAGE_LEN, PAGE_SIZE, PhysAddr};
 use logic::buddy::{Frame as Record, Order, Zone};
-use logic::frame_cache::{FrameCache, REFILL_BATCH};
+use logic::frame_cache::REFILL_BATCH;
 use logic::memmap::MemoryMap;
 use logic::zones::{Fallback, NodeId, NodeRange, PlannedZone, ZoneKey, ZoneKind, zone_plan};
 
@@ -17,9 +17,6 @@ use crate::memory;
 use crate::percpu;
 use crate::rank;
 use crate::spin::{Lock, Once};
-
-/// This CPU's frames.
-pub(crate) type Cache = FrameCache;
 
 /// Zones one machine may have; more nodes than this have their memory left unused, with a sentence.
 const MAX_ZONES: usize = 16;

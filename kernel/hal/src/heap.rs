@@ -24,15 +24,6 @@ use crate::percpu;
 use crate::rank;
 use crate::spin::Lock;
 
-/// What one CPU keeps ready of each size.
-pub(crate) struct Magazines([MagazinePair; CLASS_COUNT]);
-
-impl Magazines {
-    pub(crate) const fn new() -> Self {
-        Magazines([const { MagazinePair::new() }; CLASS_COUNT])
-    }
-}
-
 /// The allocator the binary names with `#[global_allocator]`.
 pub struct Heap;
 
@@ -95,7 +86,7 @@ fn poison(pointer: *mut u8, len: usize) {
 #[inline]
 fn allocate_small(class: ClassIndex) -> *mut u8 {
     let address = percpu::with_magazines(|magazines| {
-        let pair = &mut magazines.0[class.slot()];
+        let pair = &mut magazines[class.slot()];
         pair.pop().or_else(|| refill(class, pair))
     });
     address.map_or(core::ptr::null_mut(), core::ptr::with_exposed_provenance_mut)
@@ -144,7 +135,7 @@ fn add_slab(slabs: &mut SlabClass, class: ClassIndex) -> Option<()> {
 fn free_small(class: ClassIndex, pointer: *mut u8) {
     let address = pointer.expose_provenance();
     percpu::with_magazines(|magazines| {
-        let pair = &mut magazines.0[class.slot()];
+        let pair = &mut magazines[class.slot()];
         let Err(address) = pair.push(address) else { return };
         let mut slabs = CLASSES[class.slot()].lock();
         for &old in pair.spill() {
@@ -270,7 +261,7 @@ pub(crate) fn drain_magazines() {
     percpu::with_magazines(|magazines| {
         for class in ClassIndex::all() {
             let mut slabs = CLASSES[class.slot()].lock();
-            for magazine in magazines.0[class.slot()].magazines() {
+            for magazine in magazines[class.slot()].magazines() {
                 for &address in magazine.take_all() {
                     give_object(&mut slabs, class, address);
                 }

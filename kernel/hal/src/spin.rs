@@ -9,6 +9,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 use crate::cpu;
+use crate::lock_ranks;
 use crate::rank::Rank;
 
 /// A lock around data that an interrupt may touch or that is held for a few instructions.
@@ -31,7 +32,7 @@ impl<T: ?Sized, R: Rank> Lock<T, R> {
     /// In debug builds, when a lock of the same or an inner rank is held.
     pub fn lock(&self) -> Guard<'_, T, R> {
         let interrupts = cpu::irq_off();
-        cpu::lock_ranks::acquire(R::LEVEL, R::NAME);
+        lock_ranks::acquire(R::LEVEL, R::NAME);
         Guard { inner: Some(self.inner.lock()), interrupts, rank: PhantomData }
     }
 
@@ -40,7 +41,7 @@ impl<T: ?Sized, R: Rank> Lock<T, R> {
         let interrupts = cpu::irq_off();
         match self.inner.try_lock() {
             Some(inner) => {
-                cpu::lock_ranks::acquire(R::LEVEL, R::NAME);
+                lock_ranks::acquire(R::LEVEL, R::NAME);
                 Some(Guard { inner: Some(inner), interrupts, rank: PhantomData })
             }
             None => {
@@ -68,7 +69,7 @@ impl<T: ?Sized, R: Rank> Lock<T, R> {
 
     fn lock_paired(&self) -> Guard<'_, T, R> {
         let interrupts = cpu::irq_off();
-        cpu::lock_ranks::acquire_pair(R::LEVEL, R::NAME);
+        lock_ranks::acquire_pair(R::LEVEL, R::NAME);
         Guard { inner: Some(self.inner.lock()), interrupts, rank: PhantomData }
     }
 }
@@ -122,10 +123,10 @@ impl<T: ?Sized, R: Rank> DerefMut for Guard<'_, T, R> {
 impl<T: ?Sized, R: Rank> Drop for Guard<'_, T, R> {
     fn drop(&mut self) {
         self.inner = None;
-        cpu::lock_ranks::release(R::LEVEL);
+        lock_ranks::release(R::LEVEL);
         // Guards may be dropped in any order only where interrupts were off before the first lock.
         debug_assert!(
-            !self.interrupts.were_on() || !cpu::lock_ranks::any_held(),
+            !self.interrupts.were_on() || !lock_ranks::any_held(),
             "freeing lock {} lets interrupts in while one taken after it is held",
             R::NAME
         );

@@ -14,6 +14,7 @@ use crate::memory;
 use crate::paging::{PageSize, Protection};
 use crate::rank;
 use crate::spin::Lock;
+use crate::tables;
 use crate::tlb;
 
 /// Pages of a kernel stack. Unoptimised code keeps every intermediate value, and needs twice as much.
@@ -91,7 +92,7 @@ fn map_stack(slot: u64) -> Result<()> {
     for page in 0..STACK_PAGES {
         let frame = frames::allocate_zeroed().ok_or(Errno::ENOMEM)?;
         let address = VirtAddr::new(bottom(slot) + page * PAGE_SIZE);
-        memory::with_kernel_tables(|tables| {
+        tables::with_kernel_tables(|tables| {
             tables.map(address, frame.address(), PageSize::Small, Protection::KERNEL_DATA)
         })?;
         // The mapping owns it now; `unmap_stack` takes it back.
@@ -105,7 +106,7 @@ fn unmap_stack(slot: u64) {
     let mut removed = [None; to_usize(STACK_PAGES)];
     for (page, removed) in removed.iter_mut().enumerate() {
         let address = VirtAddr::new(bottom(slot) + page as u64 * PAGE_SIZE);
-        *removed = memory::with_kernel_tables(|tables| tables.unmap(address));
+        *removed = tables::with_kernel_tables(|tables| tables.unmap(address));
     }
     // Only when no CPU can write through an old translation may the frames be used again.
     tlb::flush_kernel(VirtAddr::new(bottom(slot)), STACK_PAGES);
@@ -173,7 +174,7 @@ pub(crate) fn map_physical(start: PhysAddr, len: u64, protection: Protection) ->
         base
     };
     for page in (0..pages).map(|page| page * PAGE_SIZE) {
-        memory::with_kernel_tables(|tables| {
+        tables::with_kernel_tables(|tables| {
             tables.map(VirtAddr::new(base + page), PhysAddr::new(first + page), PageSize::Small, protection)
         })?;
     }

@@ -24,7 +24,7 @@ fn a_wrong_order_panics_with_both_names() {
         let _outer = outer.lock();
     });
     assert!(text.contains("Heap") && text.contains("Frames"), "{text}");
-    assert!(!cpu::lock_ranks::any_held(), "the panic released what was held");
+    assert!(!crate::lock_ranks::any_held(), "the panic released what was held");
 }
 
 #[test]

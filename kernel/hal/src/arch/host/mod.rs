@@ -61,7 +61,7 @@ pub(crate) fn cpu_data_of(number: usize) -> Option<&'static CpuData> {
 pub(crate) fn init_memory(info: &BootInfo) -> Result<()> {
     frames::init(&info.memory, &[])?;
     memory::set_kernel_root(frames::allocate_zeroed().ok_or(Errno::ENOMEM)?.into_raw());
-    memory::with_boot_tables(|tables| {
+    crate::tables::with_boot_tables(|tables| {
         for region in info.memory.ram() {
             let start = VirtAddr::new(memory::direct(region.start).expose_provenance() as u64);
             tables.map_range(start, region.start, region.len(), Protection::KERNEL_DATA)?;
@@ -109,4 +109,9 @@ pub(crate) fn image_layout() -> ImageLayout {
 /// Where the image would start.
 pub(crate) fn image_start() -> u64 {
     0
+}
+
+/// There are no device interrupts.
+pub(crate) fn route_isa(_number: u8, _cpu: usize) -> abi::Result<u8> {
+    Err(abi::Errno::ENODEV)
 }

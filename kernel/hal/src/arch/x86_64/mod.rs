@@ -23,6 +23,7 @@ use logic::memmap::MemoryKind;
 use logic::zones::{NodeId, NodeRange};
 
 pub(crate) use boot::{image_layout, image_start};
+pub(crate) use ioapic::route_isa;
 pub(crate) use local::{USER_CODE, USER_DATA, data_of as cpu_data_of};
 pub(crate) use paging::USER_TOP;
 

@@ -24,10 +24,8 @@ pub(crate) const VECTOR_PAGE_FAULT: u64 = 14;
 pub(crate) const VECTOR_MACHINE_CHECK: u64 = 18;
 const EXCEPTIONS: u64 = 32;
 /// First vector of devices: two of Linux's priority classes are free below, the legacy controllers' leftovers.
-#[expect(dead_code, reason = "no driver asks for a vector yet")]
 pub(crate) const VECTOR_DEVICES: u8 = 0x30;
 /// One above the last device vector.
-#[expect(dead_code, reason = "no driver asks for a vector yet")]
 pub(crate) const VECTOR_DEVICES_END: u8 = 0xec;
 /// Local timer.
 pub(crate) const VECTOR_TIMER: u8 = 0xec;
