@@ -37,7 +37,7 @@ impl Handlers for Upcalls {
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Arc<Thread> {
-    let thread = Thread::new(name, Kind::Kernel, Policy::default(), body).unwrap();
+    let thread = Thread::new(name, Kind::Kernel, Policy::default(), body).expect("there is memory");
     sched::start(&thread);
     thread
 }
@@ -45,7 +45,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Arc<Thread> {
 /// Starts the CPUs; the caller goes on as the idle thread of CPU 0.
 fn start_cpus() {
     trap::set_handlers(&Upcalls);
-    sched::cpu::init(CPUS).unwrap();
+    sched::cpu::init(CPUS).expect("there is memory");
     for number in 1..CPUS {
         std::thread::spawn(move || {
             // Never given back: the thread idles until the process ends.
@@ -111,8 +111,12 @@ fn pipe_loses_nothing() {
     let mut threads = Vec::new();
     for _ in 0..3 {
         let (reader, writer) = (pipe.clone(), pipe.clone());
-        threads.push(spawn("reader", move || (0..EACH).for_each(|_| reader.take().unwrap())));
-        threads.push(spawn("writer", move || (0..EACH).for_each(|_| writer.put().unwrap())));
+        threads.push(spawn("reader", move || {
+            (0..EACH).for_each(|_| reader.take().expect("there is memory to wait"))
+        }));
+        threads.push(spawn("writer", move || {
+            (0..EACH).for_each(|_| writer.put().expect("there is memory to wait"))
+        }));
     }
     finish("pipe", &threads);
     assert_eq!(*pipe.items.lock(), 0);
@@ -148,7 +152,7 @@ fn sleepers_do_not_wake_early() {
         move || {
             for round in 0..100 {
                 let deadline = time::now_ns() + (number * 37 + round * 11) % 500 * 1000;
-                sched::sleep_until(deadline).unwrap();
+                sched::sleep_until(deadline).expect("a timer for each thread");
                 early.fetch_add(usize::from(time::now_ns() < deadline), Ordering::Relaxed);
             }
         }
@@ -171,8 +175,9 @@ fn affinity_is_kept() {
                     sched::yield_now();
                 }
             };
-            let thread = Thread::new("bound", Kind::Kernel, Policy::default(), body).unwrap();
-            thread.set_affinity(CpuSet::from_words([allowed as u64, 0, 0, 0])).unwrap();
+            let thread =
+                Thread::new("bound", Kind::Kernel, Policy::default(), body).expect("there is memory");
+            thread.set_affinity(CpuSet::from_words([allowed as u64, 0, 0, 0])).expect("that CPU is up");
             sched::start(&thread);
             thread
         })
