@@ -90,6 +90,6 @@ fn stuck_cpu(name: &str) -> TestResult {
     let machine = Machine { silence: Duration::from_secs(60), ..crash("stuck") };
     let mut guest = Guest::start(name, &machine)?;
     guest.wait_for("CPU 1 has taken no interrupt for 10 s; it is at:")?;
-    guest.wait_for("kernel/src/ktest/crash.rs:")?;
+    guest.wait_for("kernel::ktest::crash::spin_for_ever")?;
     Ok(())
 }
