@@ -61,8 +61,8 @@ fn measure(cpus: [usize; 2]) -> Result<u64> {
 }
 
 fn play(game: &Game, side: usize) {
+    let mine = u32::from(side == 1);
     for _ in 0..ROUNDS {
-        let mine = side as u32;
         let waited = game.changed[side].block_until(Wait::UNINTERRUPTIBLE, || {
             if game.turn.load(Ordering::Acquire) == mine { Ok(()) } else { Err(Errno::EAGAIN) }
         });

@@ -15,8 +15,8 @@ use nucleus::{error, info, log, warning};
 
 use crate::handlers::Kernel;
 use crate::initramfs::{self, Missing};
-use crate::process::{Ending, Process};
-use crate::{bench, panic};
+use crate::process::Ending;
+use crate::{bench, panic, program};
 
 /// Entered by hal on the boot CPU, interrupts off, on the final page tables.
 pub(crate) fn start(boot: &'static BootInfo) -> ! {
@@ -131,7 +131,11 @@ fn start_main(boot: &'static BootInfo) -> Result<()> {
 fn main_thread(boot: &'static BootInfo) {
     // A test build runs its tests first, and stops there if the emulator lets it.
     #[cfg(ktest)]
-    power::exit_emulator(if crate::ktest::run_all(boot) { EmulatorExit::Success } else { EmulatorExit::Failure });
+    power::exit_emulator(if crate::ktest::run_all(boot) {
+        EmulatorExit::Success
+    } else {
+        EmulatorExit::Failure
+    });
     if WANTS_SWITCH_BENCH.load(Ordering::Relaxed) {
         bench::context_switches();
     }
@@ -146,24 +150,32 @@ fn run_init(boot: &'static BootInfo) {
         Ok(image) => image,
         Err(missing) => return explain(&missing, path),
     };
-    match Process::spawn(path, image).and_then(|running| running.wait()) {
+    match program::spawn(path, image).and_then(|running| running.wait()) {
         Ok(ending) => {
             info!("/{path} {ending}");
             if matches!(ending, Ending::Killed(_)) {
                 error!("the first program is gone, and nothing is left to run");
             }
         }
-        Err(error) => error!("cannot run /{path}: {error} ({error:?}); it must be a static x86-64 Linux program"),
+        Err(error) => {
+            error!("cannot run /{path}: {error} ({error:?}); it must be a static x86-64 Linux program")
+        }
     }
 }
 
 fn explain(missing: &Missing, path: &str) {
     match missing {
-        Missing::NoArchive => error!("there is no initramfs to run /{path} from; give QEMU -initrd build/initramfs.cpio"),
-        Missing::Compressed(with) => {
-            error!("the initramfs is compressed with {with}, which this kernel cannot read yet; pass it uncompressed");
+        Missing::NoArchive => {
+            error!("there is no initramfs to run /{path} from; give QEMU -initrd build/initramfs.cpio")
         }
-        Missing::Damaged(problem) => error!("the initramfs is damaged: {problem}; build it again with make initramfs"),
+        Missing::Compressed(with) => {
+            error!(
+                "the initramfs is compressed with {with}, which this kernel cannot read yet; pass it uncompressed"
+            );
+        }
+        Missing::Damaged(problem) => {
+            error!("the initramfs is damaged: {problem}; build it again with make initramfs")
+        }
         Missing::NoFile => error!("the initramfs has no /{path}; name another with rdinit=/PATH"),
     }
 }

@@ -19,6 +19,9 @@ impl Handlers for Kernel {
     }
 
     fn device(&self, vector: u8) {
+        if nucleus::irq::dispatch(vector) {
+            return;
+        }
         static STRAY: nucleus::log::Limited = nucleus::log::Limited::new();
         STRAY.write(nucleus::log::Level::Warning, format_args!("interrupt {vector} has no driver; ignored"));
     }

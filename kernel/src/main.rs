@@ -2,9 +2,10 @@
 //!
 //! Modules, lowest first; each uses only those above it:
 //! - [`panic`]: the last words.
-//! - [`process`]: programs: loading, what their threads share, ending.
+//! - [`process`]: programs: what their threads share, ending.
 //! - [`syscall`]: the table of system calls.
 //! - [`usermode`]: the loop between user code and the kernel.
+//! - [`program`]: loading and starting one.
 //! - [`handlers`]: hal's upcalls.
 //! - [`initramfs`]: files the boot loader brought.
 //! - [`bench`]: measurements the kernel makes of itself (`bench.switch`).
@@ -21,6 +22,7 @@ mod panic;
 mod process;
 mod syscall;
 mod usermode;
+mod program;
 mod handlers;
 mod initramfs;
 mod bench;

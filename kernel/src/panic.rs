@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use hal::power::EmulatorExit;
 use hal::trap::Registers;
-use hal::{backtrace, console, cpu, power, smp, symbols, time};
+use hal::{backtrace, console, cpu, lock_ranks, power, smp, symbols, time};
 use logic::symbols::{Buffers, Symbols};
 use nucleus::sched;
 
@@ -51,7 +51,7 @@ pub(crate) fn exception(registers: &Registers, address: Option<u64>) -> ! {
 
 fn begin() {
     let _ = cpu::irq_off();
-    cpu::lock_ranks::stop_checking();
+    lock_ranks::stop_checking();
     let me = cpu::id();
     match PANICKING.compare_exchange(NOBODY, me, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => smp::stop_others(),
@@ -131,7 +131,7 @@ fn print_place(address: u64) {
 
 fn print_locks() {
     let mut any = false;
-    cpu::lock_ranks::for_each_held(|level, name| {
+    lock_ranks::for_each_held(|level, name| {
         say!("{} {name} (rank {level})", if any { "," } else { "spin locks held:" });
         any = true;
     });
@@ -153,12 +153,38 @@ fn print_events() {
 
 fn exception_name(vector: u64) -> impl fmt::Display {
     const NAMES: [&str; 32] = [
-        "division error", "debug exception", "non-maskable interrupt", "breakpoint", "overflow", "bound range",
-        "invalid instruction", "no FPU", "double fault (most likely a kernel stack overflow)", "coprocessor overrun", "invalid TSS",
-        "segment not present", "stack fault", "general protection fault", "page fault", "exception 15", "FPU error",
-        "alignment check", "machine check", "SIMD error", "virtualisation fault", "control protection fault",
-        "exception 22", "exception 23", "exception 24", "exception 25", "exception 26", "exception 27",
-        "hypervisor injection", "VMM communication", "security fault", "exception 31",
+        "division error",
+        "debug exception",
+        "non-maskable interrupt",
+        "breakpoint",
+        "overflow",
+        "bound range",
+        "invalid instruction",
+        "no FPU",
+        "double fault (most likely a kernel stack overflow)",
+        "coprocessor overrun",
+        "invalid TSS",
+        "segment not present",
+        "stack fault",
+        "general protection fault",
+        "page fault",
+        "exception 15",
+        "FPU error",
+        "alignment check",
+        "machine check",
+        "SIMD error",
+        "virtualisation fault",
+        "control protection fault",
+        "exception 22",
+        "exception 23",
+        "exception 24",
+        "exception 25",
+        "exception 26",
+        "exception 27",
+        "hypervisor injection",
+        "VMM communication",
+        "security fault",
+        "exception 31",
     ];
     usize::try_from(vector).ok().and_then(|vector| NAMES.get(vector)).copied().unwrap_or("unknown exception")
 }
@@ -192,7 +218,10 @@ pub(crate) fn watch() {
             if silent_ns < STUCK_NS {
                 REPORTED.fetch_and(!bit, Ordering::Relaxed);
             } else if REPORTED.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
-                nucleus::error!("CPU {number} has taken no interrupt for {} s; it is at:", silent_ns / 1_000_000_000);
+                nucleus::error!(
+                    "CPU {number} has taken no interrupt for {} s; it is at:",
+                    silent_ns / 1_000_000_000
+                );
                 smp::send_nmi(number);
             }
             smp::ping(number);

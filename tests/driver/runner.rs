@@ -94,17 +94,17 @@ enum Job {
 }
 
 impl Job {
-    fn run(&self, filter: &str) -> Vec<(String, TestResult, Duration)> {
+    fn run(&self, filter: &str) -> Vec<(String, TestResult, Option<Duration>)> {
         let started = Instant::now();
         match self {
-            Self::Test((name, test)) => vec![(name.clone(), test(name), started.elapsed())],
+            Self::Test((name, test)) => vec![(name.clone(), test(name), Some(started.elapsed()))],
             Self::Suite((name, suite)) => match suite(name) {
                 Ok(results) => results
                     .into_iter()
-                    .map(|(test, result)| (format!("{name}/{test}"), result, Duration::ZERO))
+                    .map(|(test, result)| (format!("{name}/{test}"), result, None))
                     .filter(|(test, ..)| test.contains(filter))
                     .collect(),
-                Err(stop) => vec![(name.clone(), Err(stop), started.elapsed())],
+                Err(stop) => vec![(name.clone(), Err(stop), None)],
             },
         }
     }
@@ -114,9 +114,11 @@ fn next(jobs: &Mutex<std::vec::IntoIter<Job>>) -> Option<Job> {
     jobs.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
-fn print(name: &str, result: &TestResult, took: Duration) {
+/// Parts of a suite have no time of their own.
+fn print(name: &str, result: &TestResult, took: Option<Duration>) {
+    let took = took.map(|took| format!(" ({:.1} s)", took.as_secs_f64())).unwrap_or_default();
     match result {
-        Ok(()) => println!("ok {name} ({:.1} s)", took.as_secs_f64()),
+        Ok(()) => println!("ok {name}{took}"),
         Err(Stop::Skipped(reason)) => println!("skipped {name}: {reason}"),
         Err(Stop::Failed(report)) => println!("FAILED {name}: {}", report.replace('\n', "\n    ")),
     }

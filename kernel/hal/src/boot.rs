@@ -119,11 +119,13 @@ pub struct BootInfo {
     pub kernel: PhysRange,
 }
 
+#[cfg(target_os = "none")]
 unsafe extern "Rust" {
     /// Defined by [`crate::kernel_main`] in the binary.
     fn nacre_kernel_main(info: &'static BootInfo) -> !;
 }
 
+#[cfg(target_os = "none")]
 /// Enters the kernel proper; the boot code's last step.
 pub(crate) fn enter(info: &'static BootInfo) -> ! {
     // SAFETY: the macro below defines the function with exactly this signature.

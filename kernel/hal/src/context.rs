@@ -14,7 +14,7 @@ use logic::addr::PhysAddr;
 use crate::arch;
 use crate::cpu;
 use crate::memory;
-use crate::percpu;
+use crate::percpu::Own;
 use crate::space::AddressSpace;
 use crate::vmap::KernelStack;
 
@@ -72,7 +72,7 @@ impl Drop for Context {
 }
 
 /// The contexts of one CPU: the running one, and the one just left until its stack is free.
-pub(crate) struct Running {
+struct Running {
     current: Option<Arc<Context>>,
     previous: Option<Arc<Context>>,
     /// The root table the CPU uses.
@@ -80,10 +80,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) const fn new() -> Self {
+    const fn new() -> Self {
         Running { current: None, previous: None, root: PhysAddr::ZERO }
     }
 }
+
+static RUNNING: Own<Running> = Own::new([const { UnsafeCell::new(Running::new()) }; cpu::MAX_CPUS]);
 
 /// Gives this CPU its first context: the one that runs right now, on the stack it was started with.
 pub fn adopt() -> Arc<Context> {
@@ -94,7 +96,7 @@ pub fn adopt() -> Arc<Context> {
         space: UnsafeCell::new(None),
         _stack: None,
     });
-    percpu::with_running(|running| running.current = Some(context.clone()));
+    RUNNING.with(|running| running.current = Some(context.clone()));
     context
 }
 
@@ -111,7 +113,7 @@ pub fn switch(to: Arc<Context>) {
         cpu::relax();
     }
     let to_pointer = Arc::as_ptr(&to);
-    let from_pointer = percpu::with_running(|running| {
+    let from_pointer = RUNNING.with(|running| {
         // SAFETY: `to` was won above; its cells are this CPU's from here on.
         let root =
             unsafe { (*to.space.get()).as_ref().map_or_else(memory::kernel_root, |space| space.root()) };
@@ -120,14 +122,17 @@ pub fn switch(to: Arc<Context>) {
         running.previous.as_ref().map_or(core::ptr::null(), Arc::as_ptr)
     });
     assert!(!from_pointer.is_null(), "a switch on a CPU without a context");
-    // SAFETY: both are owned by `running` until `finish_switch` drops the one that was left, which is after its last
-    // use. `to` was won above, so nobody else runs or switches to it; its stack pointer is the one its last switch
+    // SAFETY: owned by `running` until `finish_switch` drops the one that was left, which is after its last use.
+    let from = unsafe { &*from_pointer };
+    // SAFETY: owned by `running`, which replaces it at the next switch.
+    let to = unsafe { &*to_pointer };
+    if let Some(fpu) = &from.fpu {
+        // SAFETY: `from` runs on this CPU, so its cells are this CPU's, and interrupts are off.
+        unsafe { &mut *fpu.get() }.save_if_loaded();
+    }
+    // SAFETY: `to` was won above, so nobody else runs or switches to it; its stack pointer is the one its last switch
     // (or `new`) stored. `from` runs on this CPU, so its cells are this CPU's.
     unsafe {
-        let (from, to) = (&*from_pointer, &*to_pointer);
-        if let Some(fpu) = &from.fpu {
-            (*fpu.get()).save_if_loaded();
-        }
         arch::context::switch(from.stack_pointer.get(), to.stack_pointer.get(), from.on_cpu.as_ptr().cast());
     }
     finish_switch();
@@ -144,7 +149,7 @@ fn load_root(running: &mut Running, root: PhysAddr) {
 
 /// Makes the running context, and so this CPU, use `space`; `None` goes back to the kernel's own tables.
 pub fn enter_space(space: Option<Arc<AddressSpace>>) {
-    let old = percpu::with_running(|running| {
+    let old = RUNNING.with(|running| {
         let root = space.as_ref().map_or_else(memory::kernel_root, |space| space.root());
         load_root(running, root);
         let context = running.current.as_ref()?;
@@ -157,13 +162,13 @@ pub fn enter_space(space: Option<Arc<AddressSpace>>) {
 
 /// The first thing a new context does: lets go of the one it was switched to from.
 pub fn finish_switch() {
-    drop(percpu::with_running(|running| running.previous.take()));
+    drop(RUNNING.with(|running| running.previous.take()));
 }
 
 /// Makes the CPU hold the running thread's FPU state and segment bases. Interrupts are off.
 #[inline]
 pub(crate) fn load_user_state(fs_base: u64, gs_base: u64) {
-    percpu::with_running(|running| match running.current.as_ref().and_then(|context| context.fpu.as_ref()) {
+    RUNNING.with(|running| match running.current.as_ref().and_then(|context| context.fpu.as_ref()) {
         // SAFETY: the context runs on this CPU, so only this CPU touches the cell, and interrupts are off.
         Some(fpu) => unsafe { (*fpu.get()).load(fs_base, gs_base) },
         None => panic!("a kernel thread entered user mode"),
@@ -225,3 +230,6 @@ impl Fpu {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

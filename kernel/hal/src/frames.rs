@@ -7,9 +7,9 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::{Errno, Result};
-use logic::addr::{FrameNo, FrameRange, PAGE_SIZE, PhysAddr};
+use logic::addr::{FrameNo, FrameRange, PAGE_LEN, PAGE_SIZE, PhysAddr};
 use logic::buddy::{Frame as Record, Order, Zone};
-use logic::frame_cache::{FrameCache, REFILL_BATCH};
+use logic::frame_cache::REFILL_BATCH;
 use logic::memmap::MemoryMap;
 use logic::zones::{Fallback, NodeId, NodeRange, PlannedZone, ZoneKey, ZoneKind, zone_plan};
 
@@ -17,9 +17,6 @@ use crate::memory;
 use crate::percpu;
 use crate::rank;
 use crate::spin::{Lock, Once};
-
-/// This CPU's frames.
-pub(crate) type Cache = FrameCache;
 
 /// Zones one machine may have; more nodes than this have their memory left unused, with a sentence.
 const MAX_ZONES: usize = 16;
@@ -95,9 +92,8 @@ fn take_records(map: &mut MemoryMap, planned: &PlannedZone) -> Result<&'static m
     let count = planned.span.len() as usize;
     let bytes = count * size_of::<Record>();
     // The top of memory, as far from DMA as can be.
-    let start = map
-        .take(bytes as u64, PAGE_SIZE, PhysAddr::new(u64::MAX & !(PAGE_SIZE - 1)))
-        .map_err(|_| Errno::ENOMEM)?;
+    let start =
+        map.take(bytes as u64, PAGE_SIZE, PhysAddr::new(!(PAGE_SIZE - 1))).map_err(|_| Errno::ENOMEM)?;
     METADATA_BYTES.fetch_add(bytes, Ordering::Relaxed);
     let first = memory::direct(start);
     // SAFETY: the map just gave us this range, and the direct map covers all RAM.
@@ -198,13 +194,13 @@ impl Frame {
     }
 
     /// Its bytes.
-    pub fn bytes_mut(&mut self) -> &mut [u8; PAGE_SIZE as usize] {
+    pub fn bytes_mut(&mut self) -> &mut [u8; PAGE_LEN] {
         // SAFETY: the frame is owned, so nobody else refers to it; the direct map covers all RAM.
         unsafe { &mut *memory::direct(self.address()).cast() }
     }
 
     /// Its bytes, to read.
-    pub fn bytes(&self) -> &[u8; PAGE_SIZE as usize] {
+    pub fn bytes(&self) -> &[u8; PAGE_LEN] {
         // SAFETY: as in `bytes_mut`.
         unsafe { &*memory::direct(self.address()).cast() }
     }
@@ -249,7 +245,7 @@ impl Block {
 
     /// Bytes it holds.
     pub fn len(&self) -> usize {
-        self.order.frames() as usize * PAGE_SIZE as usize
+        self.order.frames() as usize * PAGE_LEN
     }
 
     /// Never: a block holds at least a frame.
@@ -351,3 +347,6 @@ mod poison {
     pub(super) fn fill_block(_block: &mut Block) {}
     pub(super) fn check(_frame: &Frame) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,15 +24,6 @@ use crate::percpu;
 use crate::rank;
 use crate::spin::Lock;
 
-/// What one CPU keeps ready of each size.
-pub(crate) struct Magazines([MagazinePair; CLASS_COUNT]);
-
-impl Magazines {
-    pub(crate) const fn new() -> Self {
-        Magazines([const { MagazinePair::new() }; CLASS_COUNT])
-    }
-}
-
 /// The allocator the binary names with `#[global_allocator]`.
 pub struct Heap;
 
@@ -43,19 +34,11 @@ static LARGE_FED: AtomicUsize = AtomicUsize::new(0);
 static WHOLE_FRAMES: AtomicUsize = AtomicUsize::new(0);
 
 const fn classes() -> [Lock<SlabClass, rank::Heap>; CLASS_COUNT] {
-    let mut classes = [const { None }; CLASS_COUNT];
-    let mut slot = 0;
-    while slot < CLASS_COUNT {
-        classes[slot] = ClassIndex::new(slot as u8);
-        slot += 1;
-    }
     let mut built = [const { Lock::new(SlabClass::new(FIRST_CLASS)) }; CLASS_COUNT];
-    let mut slot = 1;
-    while slot < CLASS_COUNT {
-        if let Some(class) = classes[slot] {
-            built[slot] = Lock::new(SlabClass::new(class));
-        }
-        slot += 1;
+    let mut number = 0;
+    while let Some(class) = ClassIndex::new(number) {
+        built[class.slot()] = Lock::new(SlabClass::new(class));
+        number += 1;
     }
     built
 }
@@ -103,7 +86,7 @@ fn poison(pointer: *mut u8, len: usize) {
 #[inline]
 fn allocate_small(class: ClassIndex) -> *mut u8 {
     let address = percpu::with_magazines(|magazines| {
-        let pair = &mut magazines.0[class.slot()];
+        let pair = &mut magazines[class.slot()];
         pair.pop().or_else(|| refill(class, pair))
     });
     address.map_or(core::ptr::null_mut(), core::ptr::with_exposed_provenance_mut)
@@ -152,7 +135,7 @@ fn add_slab(slabs: &mut SlabClass, class: ClassIndex) -> Option<()> {
 fn free_small(class: ClassIndex, pointer: *mut u8) {
     let address = pointer.expose_provenance();
     percpu::with_magazines(|magazines| {
-        let pair = &mut magazines.0[class.slot()];
+        let pair = &mut magazines[class.slot()];
         let Err(address) = pair.push(address) else { return };
         let mut slabs = CLASSES[class.slot()].lock();
         for &old in pair.spill() {
@@ -177,9 +160,9 @@ fn object_at(class: ClassIndex, address: usize) -> Object {
     let physical = memory::physical(core::ptr::with_exposed_provenance(address)).get();
     let slab_bytes = u64::from(class.layout().slab_bytes());
     let start = physical & !(slab_bytes - 1);
-    match FrameNo::from_page_number(start / PAGE_SIZE) {
-        Some(slab) => Object { slab, offset: (physical - start) as u32 },
-        None => panic!("freeing heap object {address:#x}, which is no heap memory"),
+    match (FrameNo::from_page_number(start / PAGE_SIZE), u32::try_from(physical - start)) {
+        (Some(slab), Ok(offset)) => Object { slab, offset },
+        _ => panic!("freeing heap object {address:#x}, which is no heap memory"),
     }
 }
 
@@ -278,7 +261,7 @@ pub(crate) fn drain_magazines() {
     percpu::with_magazines(|magazines| {
         for class in ClassIndex::all() {
             let mut slabs = CLASSES[class.slot()].lock();
-            for magazine in magazines.0[class.slot()].magazines() {
+            for magazine in magazines[class.slot()].magazines() {
                 for &address in magazine.take_all() {
                     give_object(&mut slabs, class, address);
                 }
@@ -291,3 +274,6 @@ pub(crate) fn drain_magazines() {
 }
 
 const _: () = assert!(LARGEST_OBJECT < LARGE_LIMIT, "the large end starts above the slabs");
+
+#[cfg(test)]
+mod tests;

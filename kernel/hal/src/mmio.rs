@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use abi::Result;
-use logic::addr::PhysAddr;
+use logic::addr::{PhysAddr, to_usize};
 
 use crate::paging::Protection;
 use crate::vmap;
@@ -12,6 +12,7 @@ use crate::vmap;
 ///
 /// # Errors
 /// ENOMEM.
+#[cfg_attr(not(target_os = "none"), allow(dead_code, reason = "the simulated machine has no devices"))]
 pub(crate) fn map(start: PhysAddr, len: u64) -> Result<u64> {
     vmap::map_physical(start, len, Protection::DEVICE).map(|base| base.expose_provenance() as u64)
 }
@@ -33,8 +34,9 @@ pub struct Mmio<T> {
 impl<T: Register> Mmio<T> {
     /// The register `offset` bytes into an area that `map` returned.
     #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), allow(dead_code, reason = "the simulated machine has no devices"))]
     pub(crate) fn at(base: u64, offset: u64) -> Self {
-        Mmio { address: (base + offset) as usize, width: PhantomData }
+        Mmio { address: to_usize(base + offset), width: PhantomData }
     }
 
     /// Reads it.

@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
+use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, to_usize};
 
 use crate::arch::paging as codec;
 
@@ -316,5 +316,8 @@ impl<M: TableMemory> Tables<M> {
 }
 
 fn index(address: VirtAddr, level: u32) -> usize {
-    (address.get() >> (12 + 9 * level)) as usize % ENTRIES
+    to_usize(address.get() >> (12 + 9 * level)) % ENTRIES
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,14 @@ use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 
+use logic::frame_cache::FrameCache;
+use logic::slab::{CLASS_COUNT, MagazinePair};
+
 use crate::arch;
 use crate::cpu;
+
+/// Heap objects that one CPU keeps ready, by size.
+pub(crate) type Magazines = [MagazinePair; CLASS_COUNT];
 
 /// hal's part of a CPU's record.
 pub(crate) struct CpuData {
@@ -17,9 +23,8 @@ pub(crate) struct CpuData {
     /// Interrupts taken, for `/proc/stat` and the watchdog.
     pub(crate) interrupts: AtomicU64,
     /// Frames kept for this CPU.
-    caches: UnsafeCell<crate::frames::Cache>,
-    magazines: UnsafeCell<crate::heap::Magazines>,
-    running: UnsafeCell<crate::context::Running>,
+    caches: UnsafeCell<FrameCache>,
+    magazines: UnsafeCell<Magazines>,
     #[cfg(debug_assertions)]
     ranks: UnsafeCell<logic::ranks::RankStack>,
 }
@@ -32,9 +37,8 @@ impl CpuData {
         CpuData {
             reschedule: AtomicBool::new(false),
             interrupts: AtomicU64::new(0),
-            caches: UnsafeCell::new(crate::frames::Cache::new()),
-            magazines: UnsafeCell::new(crate::heap::Magazines::new()),
-            running: UnsafeCell::new(crate::context::Running::new()),
+            caches: UnsafeCell::new(FrameCache::new()),
+            magazines: UnsafeCell::new([const { MagazinePair::new() }; CLASS_COUNT]),
             #[cfg(debug_assertions)]
             ranks: UnsafeCell::new(logic::ranks::RankStack::new()),
         }
@@ -43,7 +47,7 @@ impl CpuData {
 
 /// Runs `work` on this CPU's frame cache. `work` must not allocate or free frames through the cache itself.
 #[inline]
-pub(crate) fn with_frame_cache<R>(work: impl FnOnce(&mut crate::frames::Cache) -> R) -> R {
+pub(crate) fn with_frame_cache<R>(work: impl FnOnce(&mut FrameCache) -> R) -> R {
     cpu::without_interrupts(|| {
         let data = arch::cpu_data();
         // SAFETY: this CPU's own cache, interrupts off, and the callers in `frames` do not nest.
@@ -53,21 +57,11 @@ pub(crate) fn with_frame_cache<R>(work: impl FnOnce(&mut crate::frames::Cache) -
 
 /// Runs `work` on this CPU's heap magazines. `work` must not use the heap.
 #[inline]
-pub(crate) fn with_magazines<R>(work: impl FnOnce(&mut crate::heap::Magazines) -> R) -> R {
+pub(crate) fn with_magazines<R>(work: impl FnOnce(&mut Magazines) -> R) -> R {
     cpu::without_interrupts(|| {
         let data = arch::cpu_data();
         // SAFETY: as above; the callers are in `heap`.
         work(unsafe { &mut *data.magazines.get() })
-    })
-}
-
-/// Runs `work` on this CPU's contexts. `work` must not switch.
-#[inline]
-pub(crate) fn with_running<R>(work: impl FnOnce(&mut crate::context::Running) -> R) -> R {
-    cpu::without_interrupts(|| {
-        let data = arch::cpu_data();
-        // SAFETY: as above; the callers are in `context`.
-        work(unsafe { &mut *data.running.get() })
     })
 }
 
@@ -76,9 +70,30 @@ pub(crate) fn with_running<R>(work: impl FnOnce(&mut crate::context::Running) ->
 pub(crate) fn with_ranks<R>(work: impl FnOnce(&mut logic::ranks::RankStack) -> R) -> R {
     cpu::without_interrupts(|| {
         let data = arch::cpu_data();
-        // SAFETY: as above; the callers are in `cpu::lock_ranks` and the panic screen.
+        // SAFETY: as above; the callers are in `lock_ranks` and the panic screen.
         work(unsafe { &mut *data.ranks.get() })
     })
+}
+
+/// One `T` for each CPU that could be, for its own CPU alone: small things that must exist before there is a heap.
+pub(crate) struct Own<T>([UnsafeCell<T>; cpu::MAX_CPUS]);
+
+// SAFETY: `with` gives each CPU its own element only, and with interrupts off.
+unsafe impl<T: Send> Sync for Own<T> {}
+
+impl<T> Own<T> {
+    pub(crate) const fn new(items: [UnsafeCell<T>; cpu::MAX_CPUS]) -> Self {
+        Own(items)
+    }
+
+    /// Runs `work` on this CPU's element. `work` must not come back to the same element.
+    #[inline]
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        cpu::without_interrupts(|| {
+            // SAFETY: this CPU's own element, interrupts off; callers do not nest.
+            work(unsafe { &mut *self.0[cpu::id()].get() })
+        })
+    }
 }
 
 #[repr(align(64))]

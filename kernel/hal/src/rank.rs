@@ -1,7 +1,7 @@
 //! Lock ranks: the one order in which locks may nest.
 //!
 //! Every lock names its rank in its type. The list runs outermost first: a CPU (or thread, for sleeping locks) that
-//! holds a rank may only take later ones. Debug builds check it (`cpu::lock_ranks`).
+//! holds a rank may only take later ones. Debug builds check it (`lock_ranks`).
 
 /// A place in the lock order.
 pub trait Rank {

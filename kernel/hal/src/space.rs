@@ -8,10 +8,11 @@ use logic::addr::{PhysAddr, VirtAddr};
 
 use crate::arch;
 use crate::frames::{self, Frame};
-use crate::memory::{self, DirectTables};
+use crate::memory;
 use crate::paging::{PageSize, Protection, Tables};
 use crate::rank;
 use crate::spin::Lock;
+use crate::tables::DirectTables;
 
 /// Page tables of a program. Pages belong to it and are freed with it.
 pub struct AddressSpace {

@@ -9,6 +9,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 use crate::cpu;
+use crate::lock_ranks;
 use crate::rank::Rank;
 
 /// A lock around data that an interrupt may touch or that is held for a few instructions.
@@ -31,7 +32,7 @@ impl<T: ?Sized, R: Rank> Lock<T, R> {
     /// In debug builds, when a lock of the same or an inner rank is held.
     pub fn lock(&self) -> Guard<'_, T, R> {
         let interrupts = cpu::irq_off();
-        cpu::lock_ranks::acquire(R::LEVEL, R::NAME);
+        lock_ranks::acquire(R::LEVEL, R::NAME);
         Guard { inner: Some(self.inner.lock()), interrupts, rank: PhantomData }
     }
 
@@ -40,7 +41,7 @@ impl<T: ?Sized, R: Rank> Lock<T, R> {
         let interrupts = cpu::irq_off();
         match self.inner.try_lock() {
             Some(inner) => {
-                cpu::lock_ranks::acquire(R::LEVEL, R::NAME);
+                lock_ranks::acquire(R::LEVEL, R::NAME);
                 Some(Guard { inner: Some(inner), interrupts, rank: PhantomData })
             }
             None => {
@@ -51,24 +52,44 @@ impl<T: ?Sized, R: Rank> Lock<T, R> {
     }
 
     /// Locks two locks of one rank, ordered by address so that two CPUs cannot wait for each other.
-    pub fn lock_both<'a>(first: &'a Self, second: &'a Self) -> (Guard<'a, T, R>, Guard<'a, T, R>)
+    pub fn lock_both<'a>(first: &'a Self, second: &'a Self) -> Both<'a, T, R>
     where
         T: Sized,
     {
         debug_assert!(!core::ptr::eq(first, second), "the same lock twice");
+        let interrupts = Interrupts(cpu::irq_off());
         if core::ptr::from_ref(first) < core::ptr::from_ref(second) {
             let outer = first.lock();
-            (outer, second.lock_paired())
+            Both { first: outer, second: second.lock_paired(), _interrupts: interrupts }
         } else {
             let outer = second.lock();
-            (first.lock_paired(), outer)
+            Both { first: first.lock_paired(), second: outer, _interrupts: interrupts }
         }
     }
 
     fn lock_paired(&self) -> Guard<'_, T, R> {
         let interrupts = cpu::irq_off();
-        cpu::lock_ranks::acquire_pair(R::LEVEL, R::NAME);
+        lock_ranks::acquire_pair(R::LEVEL, R::NAME);
         Guard { inner: Some(self.inner.lock()), interrupts, rank: PhantomData }
+    }
+}
+
+/// Proof that two locks of one rank are held. Interrupts come back after both, in whatever order they are freed.
+pub struct Both<'a, T, R: Rank> {
+    /// The first one named.
+    pub first: Guard<'a, T, R>,
+    /// The second one named.
+    pub second: Guard<'a, T, R>,
+    /// Dropped last: it stands last.
+    _interrupts: Interrupts,
+}
+
+/// Puts interrupts back when dropped.
+struct Interrupts(cpu::InterruptState);
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        cpu::irq_restore(self.0);
     }
 }
 
@@ -102,7 +123,16 @@ impl<T: ?Sized, R: Rank> DerefMut for Guard<'_, T, R> {
 impl<T: ?Sized, R: Rank> Drop for Guard<'_, T, R> {
     fn drop(&mut self) {
         self.inner = None;
-        cpu::lock_ranks::release(R::LEVEL);
+        lock_ranks::release(R::LEVEL);
+        // Guards may be dropped in any order only where interrupts were off before the first lock.
+        debug_assert!(
+            !self.interrupts.were_on() || !lock_ranks::any_held(),
+            "freeing lock {} lets interrupts in while one taken after it is held",
+            R::NAME
+        );
         cpu::irq_restore(self.interrupts);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Names and lines of kernel addresses, from the blob that the build packs behind the image.
 
+use logic::addr::to_usize;
+
 use crate::arch;
 
 /// The blob; empty if the image was not packed.
@@ -13,8 +15,8 @@ pub fn blob() -> &'static [u8] {
     // (boot::relocate) and the memory is reserved as part of the image.
     unsafe {
         core::slice::from_raw_parts(
-            core::ptr::with_exposed_provenance(start as usize),
-            usize::try_from(layout.symbols_len).unwrap_or(0),
+            core::ptr::with_exposed_provenance(to_usize(start)),
+            to_usize(layout.symbols_len),
         )
     }
 }

@@ -102,3 +102,50 @@ fn serve(request: Request) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation;
+
+    #[test]
+    fn cpus_that_flush_at_the_same_time_serve_each_other() {
+        const ROUNDS: u64 = 300;
+        let machine = simulation::machine();
+        for count in [2, 8] {
+            let before: Vec<_> = (0..count).map(simulation::flushes).collect();
+            let all_online = std::sync::Barrier::new(count);
+            machine.run(count, |number| {
+                smp::set_online();
+                all_online.wait();
+                for round in 0..ROUNDS {
+                    let pages = if number == 0 && round % 10 == 0 { RANGE_LIMIT + 1 } else { 1 };
+                    flush_kernel(VirtAddr::new(0xffff_c900_0000_0000), pages);
+                }
+            });
+            for (number, before) in before.into_iter().enumerate() {
+                let after = simulation::flushes(number);
+                let whole = ROUNDS / 10;
+                assert_eq!(after.1 - before.1, whole, "CPU {number}");
+                assert_eq!(after.0 - before.0, ROUNDS * count as u64 - whole, "CPU {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_cpu_gives_back_what_it_keeps() {
+        let machine = simulation::machine();
+        let before = machine.free_frames();
+        machine.run(4, |number| {
+            smp::set_online();
+            drop(frames::allocate());
+            if number == 0 {
+                drain_caches();
+            } else {
+                // Until the request comes, or the others are gone and their seats are served by the sender.
+                (0..1000).for_each(|_| cpu::relax());
+            }
+        });
+        assert_eq!(machine.free_frames(), before);
+    }
+}

@@ -95,10 +95,11 @@ pub(crate) fn on_device(vector: u8) {
 pub(crate) fn after_kernel_interrupt(registers: &Registers) {
     // Interrupted code had interrupts on (it did, or it would not be here; NMIs go elsewhere), so it held no spin
     // lock and may be switched away from.
-    if registers.rflags & RFLAGS_IF != 0 && arch::cpu_data().reschedule.load(Ordering::Relaxed) {
-        if let Some(handlers) = HANDLERS.get() {
-            handlers.preempt();
-        }
+    if registers.rflags & RFLAGS_IF != 0
+        && arch::cpu_data().reschedule.load(Ordering::Relaxed)
+        && let Some(handlers) = HANDLERS.get()
+    {
+        handlers.preempt();
     }
 }
 

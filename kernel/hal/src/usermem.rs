@@ -87,11 +87,14 @@ pub fn write<T: Plain>(to: u64, value: &T) -> Result<()> {
 /// Atomic compare and exchange of an aligned user word; returns what was found.
 ///
 /// # Errors
-/// EFAULT if it cannot be written, EINVAL if it is not aligned.
+/// EINVAL if it is not aligned, else EFAULT if it cannot be written: the order of futex(2).
 pub fn compare_exchange(address: u64, expected: u32, new: u32) -> Result<u32> {
-    check(address, 4)?;
     if !address.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
+    check(address, 4)?;
     arch::usercopy::compare_exchange(address, expected, new).ok_or(Errno::EFAULT)
 }
+
+#[cfg(test)]
+mod tests;

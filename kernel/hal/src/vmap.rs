@@ -7,13 +7,14 @@
 
 use abi::{Errno, Result};
 use alloc::vec::Vec;
-use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down};
+use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down, to_usize};
 
 use crate::frames;
 use crate::memory;
 use crate::paging::{PageSize, Protection};
 use crate::rank;
 use crate::spin::Lock;
+use crate::tables;
 use crate::tlb;
 
 /// Pages of a kernel stack. Unoptimised code keeps every intermediate value, and needs twice as much.
@@ -91,7 +92,7 @@ fn map_stack(slot: u64) -> Result<()> {
     for page in 0..STACK_PAGES {
         let frame = frames::allocate_zeroed().ok_or(Errno::ENOMEM)?;
         let address = VirtAddr::new(bottom(slot) + page * PAGE_SIZE);
-        memory::with_kernel_tables(|tables| {
+        tables::with_kernel_tables(|tables| {
             tables.map(address, frame.address(), PageSize::Small, Protection::KERNEL_DATA)
         })?;
         // The mapping owns it now; `unmap_stack` takes it back.
@@ -102,10 +103,10 @@ fn map_stack(slot: u64) -> Result<()> {
 
 /// Unmaps what is mapped of a stack and frees it; the slot can be used again.
 fn unmap_stack(slot: u64) {
-    let mut removed = [None; STACK_PAGES as usize];
+    let mut removed = [None; to_usize(STACK_PAGES)];
     for (page, removed) in removed.iter_mut().enumerate() {
         let address = VirtAddr::new(bottom(slot) + page as u64 * PAGE_SIZE);
-        *removed = memory::with_kernel_tables(|tables| tables.unmap(address));
+        *removed = tables::with_kernel_tables(|tables| tables.unmap(address));
     }
     // Only when no CPU can write through an old translation may the frames be used again.
     tlb::flush_kernel(VirtAddr::new(bottom(slot)), STACK_PAGES);
@@ -158,6 +159,7 @@ pub fn trim() {
 ///
 /// # Errors
 /// ENOMEM.
+#[cfg_attr(not(target_os = "none"), allow(dead_code, reason = "the simulated machine has no devices"))]
 pub(crate) fn map_physical(start: PhysAddr, len: u64, protection: Protection) -> Result<*mut u8> {
     let first = align_down(start.get(), PAGE_SIZE);
     let offset = start.get() - first;
@@ -172,9 +174,12 @@ pub(crate) fn map_physical(start: PhysAddr, len: u64, protection: Protection) ->
         base
     };
     for page in (0..pages).map(|page| page * PAGE_SIZE) {
-        memory::with_kernel_tables(|tables| {
+        tables::with_kernel_tables(|tables| {
             tables.map(VirtAddr::new(base + page), PhysAddr::new(first + page), PageSize::Small, protection)
         })?;
     }
-    Ok(core::ptr::with_exposed_provenance_mut((base + offset) as usize))
+    Ok(core::ptr::with_exposed_provenance_mut(to_usize(base + offset)))
 }
+
+#[cfg(test)]
+mod tests;

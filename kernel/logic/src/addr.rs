@@ -10,6 +10,15 @@ pub const PAGE_SHIFT: u32 = 12;
 
 /// Bytes in a page and in a frame (SDM volume 3A, section 5.1.1: the smallest translation unit).
 pub const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
+/// The same as the length of a slice or array.
+pub const PAGE_LEN: usize = to_usize(PAGE_SIZE);
+
+/// A number of 64 bits as a length or index. Loses nothing: the kernel runs on 64-bit machines only.
+#[expect(clippy::cast_possible_truncation, reason = "the assertion below refuses machines where it could")]
+pub const fn to_usize(value: u64) -> usize {
+    const { assert!(usize::BITS == u64::BITS) };
+    value as usize
+}
 
 /// Rounds `value` down to a multiple of the power of two `align`.
 pub const fn align_down(value: u64, align: u64) -> u64 {

@@ -4,6 +4,7 @@
 //! - [`log`]: levelled messages in a ring, copied to the console.
 //! - [`sched`]: threads, waiting, sleeping locks, timers.
 //! - [`mm`]: user address spaces.
+//! - [`irq`]: handlers of device interrupts.
 
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
@@ -12,4 +13,5 @@ extern crate alloc;
 
 pub mod log;
 pub mod mm;
+pub mod irq;
 pub mod sched;

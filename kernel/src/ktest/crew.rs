@@ -37,7 +37,8 @@ impl Crew {
                 left.1.wake_all();
             }
         };
-        let thread = Thread::new("crew", Kind::Kernel, policy, run).map_err(|error| describe("thread", error))?;
+        let thread =
+            Thread::new("crew", Kind::Kernel, policy, run).map_err(|error| describe("thread", error))?;
         if let Some(only) = cpu.and_then(CpuId::from_index) {
             thread.set_affinity(CpuSet::single(only)).map_err(|error| describe("affinity", error))?;
         }

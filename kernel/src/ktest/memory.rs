@@ -43,7 +43,11 @@ pub(super) fn frames_come_back(_boot: &'static BootInfo) -> Outcome {
         let single: Vec<_> = (0..500).map_while(|_| frames::allocate()).collect();
         check!(single.len() == 500, "only {} frames", single.len());
         for order in Order::all().take(6) {
-            check!(frames::allocate_block(order, ZoneKind::Normal).is_some(), "no block of order {}", order.get());
+            check!(
+                frames::allocate_block(order, ZoneKind::Normal).is_some(),
+                "no block of order {}",
+                order.get()
+            );
         }
         let low = frames::allocate_block(Order::ZERO, ZoneKind::Dma).ok_or("no frame below 16 MiB")?;
         check!(low.address().get() < 16 << 20, "a DMA frame at {}", low.address());
@@ -76,7 +80,11 @@ fn churn(seed: u64, steps: u64) -> Result<(), String> {
             kept.push((bytes, mark));
         } else if !kept.is_empty() {
             let (bytes, mark) = kept.swap_remove(random.below(kept.len() as u64) as usize);
-            check!(bytes.iter().all(|&byte| byte == mark), "seed {seed}: an object of {} bytes changed", bytes.len());
+            check!(
+                bytes.iter().all(|&byte| byte == mark),
+                "seed {seed}: an object of {} bytes changed",
+                bytes.len()
+            );
         }
     }
     Ok(())

@@ -6,6 +6,7 @@
 
 mod crash;
 mod crew;
+mod devices;
 mod memory;
 mod scheduling;
 mod user;
@@ -51,6 +52,7 @@ tests! {
     scheduling::wake_storm,
     scheduling::timer_storm,
     scheduling::thread_storm,
+    devices::an_isa_interrupt_reaches_its_cpu,
     user::programs_end_as_on_linux,
     user::many_programs_at_once,
 }

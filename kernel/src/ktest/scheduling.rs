@@ -40,7 +40,8 @@ pub(super) fn a_sleep_is_never_short(_boot: &'static BootInfo) -> Outcome {
 pub(super) fn a_wait_ends_at_its_deadline(_boot: &'static BootInfo) -> Outcome {
     let queue = WaitQueue::new();
     let deadline = time::now_ns() + 3 * MS;
-    let outcome: abi::Result<()> = queue.block_until(Wait::INTERRUPTIBLE.until(deadline), || Err(Errno::EAGAIN));
+    let outcome: abi::Result<()> =
+        queue.block_until(Wait::INTERRUPTIBLE.until(deadline), || Err(Errno::EAGAIN));
     check!(outcome == Err(Errno::ETIMEDOUT), "{outcome:?}");
     check!(time::now_ns() >= deadline, "the wait ended early");
     let outcome: abi::Result<()> = queue.block_until(Wait::NEVER, || Err(Errno::EAGAIN));

@@ -7,11 +7,12 @@ use hal::boot::BootInfo;
 use super::crew::leaves_nothing;
 use super::{Outcome, check};
 use crate::initramfs;
-use crate::process::{Ending, Process, Running, Signal};
+use crate::process::{Ending, Signal};
+use crate::program::{self, Running};
 
 fn spawn(boot: &'static BootInfo, path: &str) -> Result<Running, alloc::string::String> {
     let image = initramfs::find(initramfs::archive(boot), path).map_err(|_| alloc::format!("no {path}"))?;
-    Process::spawn(path, image).map_err(|error| alloc::format!("{path}: {error:?}"))
+    program::spawn(path, image).map_err(|error| alloc::format!("{path}: {error:?}"))
 }
 
 fn expect(boot: &'static BootInfo, path: &str, expected: Ending) -> Outcome {

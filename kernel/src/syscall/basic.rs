@@ -28,6 +28,7 @@ pub(super) fn write(_cx: &Cx<'_>, fd: Fd, from: UserAddress, len: usize) -> Resu
 
 /// exit(2), exit_group(2): the low eight bits reach the parent.
 pub(super) fn exit(cx: &Cx<'_>, code: i32) -> Result<()> {
-    cx.process.end(Ending::Exited(code as u8));
+    let [low, ..] = code.to_le_bytes();
+    cx.process.end(Ending::Exited(low));
     Ok(())
 }

@@ -25,9 +25,14 @@ struct Fd(i32);
 
 impl FromArg for Fd {
     fn from_arg(raw: u64) -> Result<Self> {
-        // Linux takes the low half of the register, whatever is above.
-        Ok(Fd(raw as u32 as i32))
+        Ok(Fd(low_half(raw).cast_signed()))
     }
+}
+
+/// What Linux takes of a register for a 32-bit argument, whatever is above.
+#[expect(clippy::cast_possible_truncation, reason = "the upper half is meant to go")]
+const fn low_half(raw: u64) -> u32 {
+    raw as u32
 }
 
 /// A range of user memory. Decoding touches nothing.
@@ -48,7 +53,7 @@ impl FromArg for usize {
 
 impl FromArg for i32 {
     fn from_arg(raw: u64) -> Result<Self> {
-        Ok(raw as u32 as i32)
+        Ok(low_half(raw).cast_signed())
     }
 }
 
@@ -75,8 +80,7 @@ macro_rules! syscalls {
         #[inline]
         pub(crate) fn dispatch(process: &Process, number: u64, arguments: [u64; 6]) -> u64 {
             let cx = Cx { process };
-            // Linux looks at the low half of the register only.
-            let result = match number as u32 as usize {
+            let result = match low_half(number) as usize {
                 $($number => call!(cx, arguments, $module::$handler, $($argument),*),)*
                 _ => Err(Errno::ENOSYS),
             };

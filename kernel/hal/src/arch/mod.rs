@@ -21,6 +21,8 @@ mod host;
 mod x86_64;
 
 #[cfg(not(target_os = "none"))]
+pub use host::simulation;
+#[cfg(not(target_os = "none"))]
 pub(crate) use host::*;
 #[cfg(all(target_os = "none", target_arch = "x86_64"))]
 pub(crate) use x86_64::*;

@@ -11,7 +11,7 @@ use abi::{Errno, Result};
 use hal::percpu::PerCpu;
 use hal::rank;
 use hal::spin::{Lock, Once};
-use hal::{cpu, smp, time, trap};
+use hal::{cpu, lock_ranks, smp, time, trap};
 use logic::cpuset::{CpuId, CpuSet};
 use logic::events::{Event, EventRing};
 use logic::runq::{self, Preempt, Reason, Room, RunQueue};
@@ -229,7 +229,7 @@ enum Leave {
 
 /// Sleeps until `unpark`; returns at once if that came first.
 pub(super) fn park() {
-    debug_assert!(!cpu::lock_ranks::any_held(), "a thread went to sleep holding a spin lock");
+    debug_assert!(!lock_ranks::any_held(), "a thread went to sleep holding a spin lock");
     leave(Leave::Park);
 }
 

@@ -20,3 +20,6 @@ pub use mutex::Mutex;
 pub use thread::{Thread, ThreadId};
 pub use timer::{sleep_ns, sleep_until};
 pub use wait::{Wait, WaitQueue};
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 use abi::Errno;
-use hal::cpu::lock_ranks;
+use hal::lock_ranks;
 use hal::rank::Rank;
 
 use super::wait::{Wait, WaitQueue};

@@ -74,7 +74,11 @@ impl WaitQueue {
         let _timer = wait.deadline_ns.map(WakeTimer::start).transpose()?;
         let me = current();
         loop {
-            self.register(&me)?;
+            if let Err(error) = self.register(&me) {
+                // A wake-up may have brought us here; somebody else can use it.
+                self.wake_one();
+                return Err(error);
+            }
             // Again, now that no wake-up can be missed.
             let outcome = match attempt() {
                 Err(Errno::EAGAIN) => match give_up(&wait, &me) {
@@ -87,8 +91,9 @@ impl WaitQueue {
                 },
                 other => other,
             };
-            if !self.unregister(&me) && outcome.is_err() {
-                // Woken and not using it: the wake-up was meant for somebody who will.
+            if !self.unregister(&me) {
+                // Woken while not asleep. If the attempt failed, or had succeeded before, this wake-up was meant for
+                // somebody who will use it; if not, one thread looks in vain.
                 self.wake_one();
             }
             return outcome;
@@ -102,9 +107,12 @@ impl WaitQueue {
         true
     }
 
-    /// Wakes all.
+    /// Wakes all that wait now: those who look, find nothing and wait again meanwhile would keep this going for ever.
     pub fn wake_all(&self) {
-        while self.wake_one() {}
+        let count = self.waiters.lock().len();
+        for _ in 0..count {
+            self.wake_one();
+        }
     }
 
     /// Whether nobody waits.

@@ -58,16 +58,48 @@ fn add_lines(writer: &mut Writer, elf: &Elf, input: &[u8], base: u64, root: &Pat
     if rows.is_empty() {
         return Err("The input has no line information: build it with debug = \"line-tables-only\".".into());
     }
-    let starts = rows.iter().skip(1).map(|row| row.0).chain([u64::MAX]);
-    for (&(start, end), next) in rows.iter().zip(starts) {
-        if let Some((file, line)) = place(&context, start, root).map_err(failed)? {
-            writer.add_line(distance(start, base)?, &file, line);
+    let mut stretches: Vec<Stretch> = Vec::new();
+    for (start, end) in rows {
+        let place = place(&context, start, root).map_err(failed)?;
+        match stretches.last_mut() {
+            Some(last) if last.end == start && (last.place == place || place.is_none()) => last.end = end,
+            _ => stretches.push(Stretch { start, end, place }),
         }
-        if next > end {
-            writer.end_lines(distance(end, base)?);
+    }
+    leave_out_short(&mut stretches);
+    let starts = stretches.iter().skip(1).map(|next| next.start).chain([u64::MAX]);
+    for (stretch, next) in stretches.iter().zip(starts) {
+        if let Some((file, line)) = &stretch.place {
+            writer.add_line(distance(stretch.start, base)?, file, *line);
+        }
+        if next > stretch.end {
+            writer.end_lines(distance(stretch.end, base)?);
         }
     }
     Ok(())
+}
+
+/// Code that came from one line.
+struct Stretch {
+    start: u64,
+    end: u64,
+    place: Option<(String, u32)>,
+}
+
+/// Bytes of a direct call, the shortest code whose line a backtrace is likely to ask for.
+const CALL_LEN: u64 = 5;
+
+/// Counts code too short to hold a call to the line before it: optimised code is full of such splinters, and their
+/// lines were a sixth of the table.
+fn leave_out_short(stretches: &mut Vec<Stretch>) {
+    stretches.dedup_by(|next, last| {
+        let is_splinter = last.end == next.start && last.place.is_some() && next.end - next.start < CALL_LEN;
+        if is_splinter || (last.end == next.start && last.place == next.place) {
+            last.end = next.end;
+            return true;
+        }
+        false
+    });
 }
 
 /// The line a person looks for: of the frames inlined at `address` the innermost one of our own source.

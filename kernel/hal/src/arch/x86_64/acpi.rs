@@ -6,7 +6,7 @@
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::fmt;
 
-use logic::acpi::madt::CpuState;
+use logic::acpi::madt::{CpuState, Signalling};
 use logic::acpi::{
     self as tables, AcpiError, Fadt, Madt, Memory, Register, Root, Signature, Space, Srat, s5_values,
 };
@@ -17,13 +17,15 @@ use super::clock::{Hpet, PmTimer};
 use super::cpu::{Feature, has};
 use super::power::FirmwareRegister;
 use crate::cpu::MAX_CPUS;
-use crate::memory::{self, DirectTables};
+use crate::memory;
 use crate::mmio::{self, Mmio};
 use crate::paging::Tables;
 use crate::spin::Once;
+use crate::tables::DirectTables;
 
 const MAX_NODES: usize = 16;
 const MAX_IO_APICS: usize = 16;
+const ISA_INTERRUPTS: usize = 16;
 
 /// How to turn the machine off.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +42,16 @@ pub(crate) struct Power {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IoApic {
     pub(crate) base: u64,
+    /// The global number of its first input.
+    pub(crate) first: u32,
+}
+
+/// Where one of the sixteen interrupts of an ISA bus arrives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IsaRoute {
+    /// The global number of the input.
+    pub(crate) input: u32,
+    pub(crate) signalling: Signalling,
 }
 
 /// The machine.
@@ -52,6 +64,7 @@ pub(crate) struct Platform {
     pub(crate) power: Option<Power>,
     pub(crate) reset: Option<(FirmwareRegister, u8)>,
     io_apics: [Option<IoApic>; MAX_IO_APICS],
+    isa_routes: [Option<IsaRoute>; ISA_INTERRUPTS],
 }
 
 impl Platform {
@@ -64,7 +77,13 @@ impl Platform {
             power: None,
             reset: None,
             io_apics: [None; MAX_IO_APICS],
+            isa_routes: [None; ISA_INTERRUPTS],
         }
+    }
+
+    /// Where ISA interrupt `number` arrives.
+    pub(crate) fn isa_route(&self, number: u8) -> Option<IsaRoute> {
+        *self.isa_routes.get(usize::from(number))?
     }
 
     /// The IO-APICs.
@@ -80,7 +99,8 @@ struct Parsed {
     other_cpus: [u32; MAX_CPUS],
     other_cpu_count: usize,
     cpus_left_out: usize,
-    io_apics: [Option<PhysAddr>; MAX_IO_APICS],
+    io_apics: [Option<(PhysAddr, u32)>; MAX_IO_APICS],
+    isa_routes: [Option<IsaRoute>; ISA_INTERRUPTS],
     hpet: Option<PhysAddr>,
     fadt: Option<Fadt>,
     sleep_types: Option<(u8, u8)>,
@@ -117,6 +137,7 @@ pub(crate) fn init(root: Option<PhysAddr>) {
         other_cpu_count: 0,
         cpus_left_out: 0,
         io_apics: [None; MAX_IO_APICS],
+        isa_routes: [None; ISA_INTERRUPTS],
         hpet: None,
         fadt: None,
         sleep_types: None,
@@ -137,7 +158,11 @@ impl Parsed {
         if let Some(madt) = self.read(root, Signature::MADT, Madt::parse) {
             self.note_cpus(&madt);
             for (slot, controller) in self.io_apics.iter_mut().zip(madt.io_apics.iter()) {
-                *slot = Some(controller.address);
+                *slot = Some((controller.address, controller.first_interrupt));
+            }
+            for (slot, number) in self.isa_routes.iter_mut().zip(0..) {
+                let (input, signalling) = madt.isa_route(number);
+                *slot = Some(IsaRoute { input, signalling });
             }
         }
         self.hpet = self.read(root, Signature::HPET, tables::Hpet::parse).map(|hpet| hpet.address);
@@ -198,13 +223,14 @@ pub(crate) fn map_devices() -> abi::Result<()> {
     let mut platform = Platform {
         other_cpus: parsed.other_cpus,
         other_cpu_count: parsed.other_cpu_count,
+        isa_routes: parsed.isa_routes,
         ..Platform::without_acpi()
     };
     if let Some(address) = parsed.hpet {
         platform.hpet = Some(Hpet { base: mmio::map(address, 1024)? });
     }
-    for (slot, address) in platform.io_apics.iter_mut().zip(parsed.io_apics.iter().flatten()) {
-        *slot = Some(IoApic { base: mmio::map(*address, 32)? });
+    for (slot, &(address, first)) in platform.io_apics.iter_mut().zip(parsed.io_apics.iter().flatten()) {
+        *slot = Some(IoApic { base: mmio::map(address, 32)?, first });
     }
     if let Some(fadt) = &parsed.fadt {
         platform.pm_timer = fadt

@@ -52,7 +52,9 @@ static IS_X2: AtomicBool = AtomicBool::new(false);
 fn read(register: Register) -> u32 {
     if IS_X2.load(Ordering::Relaxed) {
         // SAFETY: x2APIC is on, and this MSR is the register.
-        return unsafe { Msr::new(X2_FIRST + (register as u32 >> 4)).read() } as u32;
+        let value = unsafe { Msr::new(X2_FIRST + (register as u32 >> 4)).read() };
+        // The upper half of all but the command register, which nobody reads, is reserved.
+        return u32::try_from(value & 0xffff_ffff).unwrap_or(0);
     }
     page(register).read()
 }
@@ -89,8 +91,10 @@ pub(crate) fn map() -> abi::Result<()> {
 pub(crate) fn init() {
     let mut base = Msr::new(APIC_BASE);
     let mode = if IS_X2.load(Ordering::Relaxed) { BASE_ENABLE | BASE_X2 } else { BASE_ENABLE };
-    // SAFETY: reads and sets the enable bits only; the address stays.
-    unsafe { base.write(base.read() | mode) };
+    // SAFETY: every CPU with an APIC has this register.
+    let before = unsafe { base.read() };
+    // SAFETY: sets the enable bits only; the address stays.
+    unsafe { base.write(before | mode) };
     write(Register::Spurious, SOFTWARE_ENABLE | u32::from(VECTOR_SPURIOUS));
     write(Register::Lint0, MASKED);
     write(Register::Lint1, MODE_NMI);

@@ -15,6 +15,13 @@ use super::local;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InterruptState(bool);
 
+impl InterruptState {
+    /// Whether they were on.
+    pub fn were_on(self) -> bool {
+        self.0
+    }
+}
+
 const RFLAGS_IF: u64 = 1 << 9;
 
 /// Turns interrupts off; says whether they were on.

@@ -3,7 +3,13 @@
 //! Everything is masked until a driver asks. The legacy controllers are masked for good.
 //! Spec: Intel 82093AA data sheet.
 
-use super::{acpi, port};
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use abi::{Errno, Result};
+use logic::acpi::madt::{Polarity, Trigger};
+
+use super::traps::{VECTOR_DEVICES, VECTOR_DEVICES_END};
+use super::{acpi, local, port};
 use crate::mmio::Mmio;
 
 const SELECT: u64 = 0;
@@ -11,6 +17,8 @@ const WINDOW: u64 = 0x10;
 const VERSION: u32 = 1;
 const REDIRECTION: u32 = 0x10;
 const MASKED: u32 = 1 << 16;
+const ACTIVE_LOW: u32 = 1 << 13;
+const LEVEL: u32 = 1 << 15;
 
 fn read(base: u64, register: u32) -> u32 {
     Mmio::<u32>::at(base, SELECT).write(register);
@@ -46,4 +54,37 @@ pub(crate) fn init() {
             }
         }
     });
+}
+
+/// The next vector nobody has.
+static NEXT_VECTOR: AtomicU8 = AtomicU8::new(VECTOR_DEVICES);
+
+/// Lets ISA interrupt `number` arrive at CPU `cpu`, on a vector of its own, which is returned.
+///
+/// # Errors
+/// ENODEV if no IO-APIC has the input or the CPU is not up; ENOSPC if all vectors are taken.
+pub(crate) fn route_isa(number: u8, cpu: usize) -> Result<u8> {
+    acpi::with_platform(|platform| {
+        let route = platform.isa_route(number).ok_or(Errno::ENODEV)?;
+        let controllers = platform.io_apics().filter(|controller| controller.first <= route.input);
+        let controller = controllers.max_by_key(|controller| controller.first).ok_or(Errno::ENODEV)?;
+        let target = local::apic_id_of(cpu).filter(|&id| id < 255).ok_or(Errno::ENODEV)?;
+        let vector = NEXT_VECTOR
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+                (next < VECTOR_DEVICES_END).then(|| next + 1)
+            })
+            .map_err(|_| Errno::ENOSPC)?;
+        // An ISA bus, where the firmware does not say otherwise, is edge-triggered and active high.
+        let mut low = u32::from(vector);
+        if route.signalling.polarity == Polarity::Low {
+            low |= ACTIVE_LOW;
+        }
+        if route.signalling.trigger == Trigger::Level {
+            low |= LEVEL;
+        }
+        let register = REDIRECTION + (route.input - controller.first) * 2;
+        write(controller.base, register + 1, target << 24);
+        write(controller.base, register, low);
+        Ok(vector)
+    })
 }

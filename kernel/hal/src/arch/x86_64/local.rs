@@ -127,10 +127,9 @@ pub(crate) fn init_boot() {
 /// Makes `local` the running CPU's record.
 pub(super) fn install(local: *mut Local) {
     // SAFETY: `local` is the static record or one leaked for this CPU; nobody else uses it yet.
-    let number = unsafe {
-        (*local).this = local;
-        (*local).number
-    };
+    let record = unsafe { &mut *local };
+    record.this = local;
+    let number = record.number;
     // SAFETY: GS is the kernel's to use; entry code swaps it with the user's.
     unsafe { Msr::new(GS_BASE).write(local.expose_provenance() as u64) };
     // SAFETY: as above; the user's GS base until the first program sets one.
@@ -186,20 +185,17 @@ pub(crate) fn load_tables() {
     let tss = unsafe { &raw const (*local).tss } as u64;
     let limit = (size_of::<TaskStateSegment>() - 1) as u64;
     let low = limit | (tss & 0xff_ffff) << 16 | 0x89 << 40 | (tss >> 24 & 0xff) << 56;
-    // SAFETY: as above; the descriptor of an available 64-bit TSS (SDM volume 3, figure 8-4).
-    unsafe {
-        (*local).gdt[8] = low;
-        (*local).gdt[9] = tss >> 32;
-    }
+    // The descriptor of an available 64-bit TSS (SDM volume 3, figure 8-4).
+    // SAFETY: the record is this CPU's own.
+    let gdt = unsafe { &mut (*local).gdt };
+    (gdt[8], gdt[9]) = (low, tss >> 32);
+    let base = VirtAddr::from_ptr(gdt);
     // SAFETY: the table is complete and lives for ever.
-    unsafe {
-        let base = VirtAddr::new_truncate((&raw const (*local).gdt) as u64);
-        x86_64::instructions::tables::lgdt(&DescriptorTablePointer { limit: 79, base });
-    }
-    // SAFETY: selectors of the table just loaded: code, stack, and the TSS above.
-    unsafe {
-        CS::set_reg(SegmentSelector(KERNEL_CODE));
-        SS::set_reg(SegmentSelector(KERNEL_DATA));
-        load_tss(SegmentSelector(TASK_STATE));
-    }
+    unsafe { x86_64::instructions::tables::lgdt(&DescriptorTablePointer { limit: 79, base }) };
+    // SAFETY: the selector of kernel code in the table just loaded.
+    unsafe { CS::set_reg(SegmentSelector(KERNEL_CODE)) };
+    // SAFETY: the selector of the kernel's stack in that table.
+    unsafe { SS::set_reg(SegmentSelector(KERNEL_DATA)) };
+    // SAFETY: the selector of the TSS whose descriptor was just written, which is marked available.
+    unsafe { load_tss(SegmentSelector(TASK_STATE)) };
 }

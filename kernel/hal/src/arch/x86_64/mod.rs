@@ -23,6 +23,7 @@ use logic::memmap::MemoryKind;
 use logic::zones::{NodeId, NodeRange};
 
 pub(crate) use boot::{image_layout, image_start};
+pub(crate) use ioapic::route_isa;
 pub(crate) use local::{USER_CODE, USER_DATA, data_of as cpu_data_of};
 pub(crate) use paging::USER_TOP;
 
@@ -101,11 +102,13 @@ pub(crate) fn classify(registers: &Registers) -> Trap {
             },
             is_protection: registers.error & ERROR_PRESENT != 0,
         }),
-        vector if vector < 32 => Trap::Exception { vector: vector as u8, error: registers.error },
-        vector => {
-            traps::dispatch(vector);
-            Trap::Interrupt
-        }
+        vector => match u8::try_from(vector) {
+            Ok(vector @ 0..32) => Trap::Exception { vector, error: registers.error },
+            _ => {
+                traps::dispatch(vector);
+                Trap::Interrupt
+            }
+        },
     }
 }
 

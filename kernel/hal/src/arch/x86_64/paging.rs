@@ -14,11 +14,6 @@ pub(crate) use super::entry::{LEVELS, decode, encode_page, encode_table, is_user
 /// SYSRET's fault when it returns to the edge itself).
 pub(crate) const USER_TOP: u64 = 0x7fff_ffff_f000;
 
-/// The root table in use.
-pub(crate) fn current_root() -> PhysAddr {
-    PhysAddr::new(Cr3::read().0.start_address().as_u64())
-}
-
 /// Switches to another root table. The kernel half of every root is the same, so kernel code goes on unharmed.
 ///
 /// # Safety

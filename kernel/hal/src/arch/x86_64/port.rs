@@ -44,6 +44,7 @@ pub(super) fn read32(port: u16) -> u32 {
 }
 
 /// Writes a 32-bit word.
+#[expect(dead_code, reason = "the PCI bus will want it")]
 #[inline]
 pub(super) fn write32(port: u16, value: u32) {
     // SAFETY: as `write8`.

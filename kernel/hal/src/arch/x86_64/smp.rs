@@ -16,8 +16,9 @@ use super::local::{self, Local};
 use super::traps::{VECTOR_RESCHEDULE, VECTOR_SHOOTDOWN};
 use super::{acpi, apic, cpu, paging};
 use crate::frames;
-use crate::memory::{self, DirectTables};
+use crate::memory;
 use crate::paging::{PageSize, Protection, Tables};
+use crate::tables::DirectTables;
 use crate::time;
 use crate::trap::Registers;
 use crate::vmap::KernelStack;
@@ -115,10 +116,13 @@ fn fill_trampoline(page: PhysAddr, root: PhysAddr, stack: VirtAddr, start: &Star
     // SAFETY: the code is shorter than the page, which is reserved for it.
     unsafe { copy.copy_from_nonoverlapping(code, len) };
     let at = |symbol: *const u8| copy.wrapping_add(symbol.addr() - code.addr());
+    let base = u32::try_from(page.get()).unwrap_or_else(|_| unreachable!("the trampoline lies below 1 MiB"));
     let add_base = |symbol: *const u8| {
         let word: *mut u32 = at(symbol).cast();
-        // SAFETY: a 32-bit word inside the copy; the page lies below 4 GiB.
-        unsafe { word.write_unaligned(word.read_unaligned() + page.get() as u32) };
+        // SAFETY: a 32-bit word inside the copy.
+        let offset = unsafe { word.read_unaligned() };
+        // SAFETY: as above.
+        unsafe { word.write_unaligned(offset + base) };
     };
     add_base(&raw const ap_gdt_base);
     add_base(&raw const ap_far_pointer);
@@ -135,7 +139,7 @@ fn fill_trampoline(page: PhysAddr, root: PhysAddr, stack: VirtAddr, start: &Star
 }
 
 fn wake(number: usize, apic_id: u32, page: PhysAddr) -> Result<()> {
-    let startup_page = (page.get() >> 12) as u8;
+    let startup_page = u8::try_from(page.page_number()).map_err(|_| Errno::EINVAL)?;
     apic::send_init(apic_id);
     time::spin_ns(INIT_PAUSE_NS);
     for patience in [STARTUP_PATIENCE_NS, ANSWER_PATIENCE_NS] {

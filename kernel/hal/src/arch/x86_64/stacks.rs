@@ -7,10 +7,9 @@ use core::arch::naked_asm;
 
 use logic::addr::VirtAddr;
 
-/// What `switch_stacks` finds on a stack that it goes to for the first time.
-///
-/// The stack pointer must be a multiple of 16 where `start_stack` calls the function: this record is nine words long
-/// and ends at the top, `switch_stacks` takes seven of them, and the two left keep the alignment.
+/// What `switch_stacks` finds on a stack that it goes to for the first time: it takes seven words. The two above make
+/// RSP a multiple of 16 where `start_stack` calls, as the ABI has it: the CPU itself relies on the alignment of
+/// `Registers` on this stack.
 type FirstFrame = [u64; 9];
 
 /// Lays out a new stack so that the first switch to it calls `entry(argument)`; returns its stack pointer.

@@ -7,6 +7,7 @@
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
 
+use logic::addr::to_usize;
 use x86_64::VirtAddr;
 use x86_64::registers::model_specific::Msr;
 use x86_64::structures::DescriptorTablePointer;
@@ -50,8 +51,11 @@ global_asm!(
     vector_offset = const core::mem::offset_of!(Registers, vector),
 );
 
+/// `traps.s` aligns each stub to this.
+const STUB_SIZE: u64 = 16;
+
 unsafe extern "C" {
-    static trap_stubs: [[u8; 16]; 256];
+    static trap_stubs: [[u8; to_usize(STUB_SIZE)]; 256];
     fn syscall_entry();
     static user_access_table: [u64; 2];
 }
@@ -72,10 +76,10 @@ const FLAGS_CLEARED: u64 = 0x100 | 0x200 | 0x400 | 0x3000 | 0x4000 | 0x1_0000 | 
 
 /// Fills the table; the boot CPU, once.
 pub(crate) fn build_table() {
+    let stubs = (&raw const trap_stubs) as u64;
     for vector in 0..256 {
-        // SAFETY: only the address of the stub is taken.
-        let stub = unsafe { &raw const trap_stubs[vector] } as u64;
-        let stack = match vector as u64 {
+        let stub = stubs + vector * STUB_SIZE;
+        let stack = match vector {
             VECTOR_DOUBLE_FAULT => local::STACK_DOUBLE_FAULT,
             VECTOR_NMI => local::STACK_NMI,
             VECTOR_MACHINE_CHECK => local::STACK_MACHINE_CHECK,
@@ -91,7 +95,7 @@ pub(crate) fn build_table() {
             | ring << 45
             | (stub >> 16 & 0xffff) << 48;
         // SAFETY: one CPU runs, and the table is not loaded yet.
-        unsafe { (*TABLE.0.get())[vector] = [low, stub >> 32] };
+        unsafe { (*TABLE.0.get())[to_usize(vector)] = [low, stub >> 32] };
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod window;
 
 use core::arch::{asm, global_asm};
 
-use logic::addr::PhysAddr;
+use logic::addr::{PhysAddr, to_usize};
 
 use crate::boot::{BootInfo, PhysRange};
 use crate::console;
@@ -107,7 +107,7 @@ pub(crate) struct ImageLayout {
 /// The layout `linker.ld` and the packer chose.
 pub(crate) fn image_layout() -> ImageLayout {
     let start = image_start();
-    let symbols_len_at: *const u64 = core::ptr::with_exposed_provenance(address_of!(__symbols_len) as usize);
+    let symbols_len_at: *const u64 = core::ptr::with_exposed_provenance(to_usize(address_of!(__symbols_len)));
     // SAFETY: the linker script places this u64 at the start of .rodata; the packer, long before, was the last to
     // write it. Volatile because the compiler sees only its initial zero.
     let symbols_len = unsafe { symbols_len_at.read_volatile() };
@@ -127,8 +127,8 @@ fn linked_image(start: PhysAddr) -> PhysRange {
 
 /// The RELR table: which words of the image hold addresses.
 pub(crate) fn relative_relocations() -> &'static [u64] {
-    let start = address_of!(__relr_start) as usize;
-    let bytes = address_of!(__relr_end) as usize - start;
+    let start = to_usize(address_of!(__relr_start));
+    let bytes = to_usize(address_of!(__relr_end)) - start;
     // SAFETY: the linker script brackets the table, 8-byte aligned and never written, with these two symbols.
     unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(start), bytes / 8) }
 }

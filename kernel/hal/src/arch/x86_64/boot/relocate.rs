@@ -8,7 +8,8 @@
 use core::arch::asm;
 use core::cell::UnsafeCell;
 
-use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down};
+use logic::addr::{PAGE_LEN, PAGE_SIZE, PhysAddr, VirtAddr, align_down};
+use logic::cmdline::BootOptions;
 use logic::memmap::{MemoryKind, MemoryMap, Region};
 
 use super::{LINK_BASE, halt, image_layout, image_start, relative_relocations, window};
@@ -16,6 +17,7 @@ use crate::arch::x86_64::{clock, cpu, local, paging as arch_paging};
 use crate::boot::BootInfo;
 use crate::memory;
 use crate::paging::{LARGE_PAGE_SIZE, MapError, Protection, Table, TableMemory, Tables};
+use crate::tables;
 
 /// The image may slide by this much at most: 1 GiB holds it and leaves the other for modules to come.
 const SLIDE_LIMIT: u64 = (1 << 30) - (32 << 20);
@@ -42,7 +44,7 @@ pub(super) fn run(mut info: BootInfo) -> ! {
     if info.memory.total_usable() < LEAST_MEMORY {
         halt("this machine has too little memory");
     }
-    let slide = if info.command_line.as_str().split_whitespace().any(|word| word == "nokaslr") {
+    let slide = if BootOptions::parse(info.command_line.as_str()).is_kaslr_off {
         memory::set_layout(0);
         0
     } else {
@@ -65,6 +67,11 @@ fn choose_slide(entropy: u64) -> u64 {
 
 fn reserve_what_is_used(info: &mut BootInfo) {
     let kernel = info.kernel;
+    if let Some(limit) = BootOptions::parse(info.command_line.as_str()).memory_limit
+        && info.memory.limit(limit).is_err()
+    {
+        halt("mem= cannot be applied: the firmware's memory map has too many pieces");
+    }
     // A full table keeps the rest of the map as it was; the ranges below must not be lost, so their failure is final.
     let mut reserved = info.memory.reserve(PhysAddr::new(0), PhysAddr::new(PAGE_SIZE));
     reserved = reserved.and(info.memory.reserve(kernel.start, kernel.end));
@@ -116,7 +123,7 @@ fn build(info: &mut BootInfo, slide: u64) -> Result<PhysAddr, MapError> {
                 tables.map_range(direct(from), PhysAddr::new(from), to - from, Protection::KERNEL_DATA)?;
             }
         }
-        for page in (start.max(carved_start)..end.min(carved_end)).step_by(PAGE_SIZE as usize) {
+        for page in (start.max(carved_start)..end.min(carved_end)).step_by(PAGE_LEN) {
             tables.map_range(direct(page), PhysAddr::new(page), PAGE_SIZE, Protection::KERNEL_DATA)?;
         }
     }
@@ -240,14 +247,14 @@ extern "C" fn after_jump(slide: u64) -> ! {
         halt("the boot information was lost");
     };
     let layout = image_layout();
-    memory::with_boot_tables(|tables| {
+    tables::with_boot_tables(|tables| {
         if slide != 0 {
             let end = layout.end + layout.symbols_len;
-            for offset in (0..end).step_by(PAGE_SIZE as usize) {
+            for offset in (0..end).step_by(PAGE_LEN) {
                 let _ = tables.unmap(VirtAddr::new(image_start() - slide + offset));
             }
         }
-        for offset in (0..layout.rodata_end).step_by(PAGE_SIZE as usize) {
+        for offset in (0..layout.rodata_end).step_by(PAGE_LEN) {
             let alias = memory::direct_base() + info.kernel.start.get() + offset;
             let _ = tables.protect(VirtAddr::new(alias), Protection::KERNEL_RODATA);
         }

@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use logic::addr::PhysAddr;
+use logic::addr::{PhysAddr, to_usize};
 
 /// Where `entry.s` maps physical address 0.
 pub(crate) const ENTRY_BASE: u64 = 0xffff_8000_0000_0000;
@@ -21,7 +21,7 @@ pub(crate) fn set(base: u64) {
 
 /// The virtual address of `address`.
 pub(crate) fn pointer(address: PhysAddr) -> *mut u8 {
-    core::ptr::with_exposed_provenance_mut((BASE.load(Ordering::Relaxed) + address.get()) as usize)
+    core::ptr::with_exposed_provenance_mut(to_usize(BASE.load(Ordering::Relaxed) + address.get()))
 }
 
 /// Physical memory as bytes; `None` when the window does not reach it.
