@@ -25,10 +25,32 @@ pub(crate) fn tests() -> Vec<Test> {
         test("boot/cpu-max", q35()),
         test("boot/no-kaslr", Machine { command_line: "console=ttyS0 nokaslr".to_string(), ..q35() }),
     ];
+    tests.push(test("boot/64-gib", Machine { memory_mib: 64 << 10, ..q35() }));
+    tests.push(test("boot/two-nodes", two_nodes()));
+    tests.push(test("boot/mem-word", Machine { command_line: "console=ttyS0 mem=64M".to_string(), ..q35() }));
     for cpus in [1, 2, 4, 8] {
         tests.push(test(&format!("boot/cpus-{cpus}"), Machine { cpus, ..q35() }));
     }
     tests
+}
+
+/// Two memory nodes with a CPU each, as the firmware's SRAT tells.
+fn two_nodes() -> Machine {
+    let arguments = [
+        "-object",
+        "memory-backend-ram,size=128M,id=near",
+        "-object",
+        "memory-backend-ram,size=128M,id=far",
+        "-numa",
+        "node,nodeid=0,cpus=0,memdev=near",
+        "-numa",
+        "node,nodeid=1,cpus=1,memdev=far",
+    ];
+    Machine {
+        cpus: 2,
+        more_arguments: arguments.map(String::from).to_vec(),
+        ..Machine::new(Boot::Kernel(Board::Q35))
+    }
 }
 
 fn test(name: &str, machine: Machine) -> Test {

@@ -148,8 +148,13 @@ fn load_root(running: &mut Running, root: PhysAddr) {
 }
 
 /// Makes the running context, and so this CPU, use `space`; `None` goes back to the kernel's own tables.
+///
+/// # Panics
+/// If this CPU has no context yet.
 pub fn enter_space(space: Option<Arc<AddressSpace>>) {
     let old = RUNNING.with(|running| {
+        // Nobody else would keep the space that is about to be loaded.
+        assert!(running.current.is_some(), "a CPU without a context entered a space");
         let root = space.as_ref().map_or_else(memory::kernel_root, |space| space.root());
         load_root(running, root);
         let context = running.current.as_ref()?;

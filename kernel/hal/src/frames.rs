@@ -58,7 +58,7 @@ pub struct Block {
 pub struct Stats {
     /// All frames the allocator manages.
     pub total: usize,
-    /// Free ones, those in CPU caches included.
+    /// Free ones, those in this CPU's cache included.
     pub free: usize,
     /// Bytes of metadata.
     pub metadata_bytes: usize,
@@ -275,7 +275,8 @@ impl Drop for Block {
     }
 }
 
-/// How many frames there are and how many are free. Exact when no CPU allocates.
+/// How many frames there are and how many are free. Exact when no CPU allocates and the others' caches are empty
+/// (`tlb::drain_caches`): theirs are not looked into.
 pub fn stats() -> Stats {
     let zones = ZONES.get().into_iter().flat_map(|zones| zones.slots.iter().flatten());
     let in_zones: usize = zones.map(|slot| slot.zone.lock().free_frames() as usize).sum();

@@ -8,7 +8,7 @@ fn bottom_of(stack: &KernelStack) -> u64 {
 }
 
 fn is_mapped(address: u64) -> bool {
-    memory::is_mapped(address)
+    crate::is_mapped(address)
 }
 
 #[test]

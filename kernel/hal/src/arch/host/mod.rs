@@ -61,7 +61,7 @@ pub(crate) fn cpu_data_of(number: usize) -> Option<&'static CpuData> {
 pub(crate) fn init_memory(info: &BootInfo) -> Result<()> {
     frames::init(&info.memory, &[])?;
     memory::set_kernel_root(frames::allocate_zeroed().ok_or(Errno::ENOMEM)?.into_raw());
-    memory::with_boot_tables(|tables| {
+    crate::tables::with_boot_tables(|tables| {
         for region in info.memory.ram() {
             let start = VirtAddr::new(memory::direct(region.start).expose_provenance() as u64);
             tables.map_range(start, region.start, region.len(), Protection::KERNEL_DATA)?;

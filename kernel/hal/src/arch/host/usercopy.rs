@@ -9,8 +9,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 
 use super::paging;
-use crate::memory::{self, DirectTables};
+use crate::memory;
 use crate::paging::Tables;
+use crate::tables::DirectTables;
 use crate::trap;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
