@@ -173,10 +173,12 @@ pub fn finish_switch() {
 /// Makes the CPU hold the running thread's FPU state and segment bases. Interrupts are off.
 #[inline]
 pub(crate) fn load_user_state(fs_base: u64, gs_base: u64) {
-    RUNNING.with(|running| match running.current.as_ref().and_then(|context| context.fpu.as_ref()) {
-        // SAFETY: the context runs on this CPU, so only this CPU touches the cell, and interrupts are off.
-        Some(fpu) => unsafe { (*fpu.get()).load(fs_base, gs_base) },
-        None => panic!("a kernel thread entered user mode"),
+    RUNNING.with_interrupts_off(|running| {
+        match running.current.as_ref().and_then(|context| context.fpu.as_ref()) {
+            // SAFETY: the context runs on this CPU, so only this CPU touches the cell, and interrupts are off.
+            Some(fpu) => unsafe { (*fpu.get()).load(fs_base, gs_base) },
+            None => panic!("a kernel thread entered user mode"),
+        }
     });
 }
 
