@@ -28,10 +28,23 @@ pub(crate) fn tests() -> Vec<Test> {
     tests.push(test("boot/64-gib", more_than_the_host_has()));
     tests.push(test("boot/two-nodes", two_nodes()));
     tests.push(test("boot/mem-word", Machine { command_line: "console=ttyS0 mem=64M".to_string(), ..q35() }));
+    tests.push(("boot/maxcpus".to_string(), Box::new(maxcpus)));
     for cpus in [1, 2, 4, 8] {
         tests.push(test(&format!("boot/cpus-{cpus}"), Machine { cpus, ..q35() }));
     }
     tests
+}
+
+fn maxcpus(name: &str) -> TestResult {
+    let machine = Machine {
+        cpus: 4,
+        command_line: "console=ttyS0 maxcpus=2".to_string(),
+        ..Machine::new(Boot::Kernel(Board::Q35))
+    };
+    let mut guest = Guest::start(name, &machine)?;
+    guest.wait_for("2 of 4 CPUs up")?;
+    guest.expect_exit(POWERED_OFF)?;
+    Ok(())
 }
 
 /// 64 GiB, of which QEMU reserves nothing: only what the guest touches costs the host.

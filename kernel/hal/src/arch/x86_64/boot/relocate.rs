@@ -13,7 +13,7 @@ use logic::cmdline::BootOptions;
 use logic::memmap::{MemoryKind, MemoryMap, Region};
 
 use super::{LINK_BASE, halt, image_layout, image_start, relative_relocations, window};
-use crate::arch::x86_64::{clock, cpu, local, paging as arch_paging};
+use crate::arch::x86_64::{clock, cpu, paging as arch_paging};
 use crate::boot::BootInfo;
 use crate::memory;
 use crate::paging::{LARGE_PAGE_SIZE, MapError, Protection, Table, TableMemory, Tables};
@@ -265,7 +265,7 @@ extern "C" fn after_jump(slide: u64) -> ! {
         }
     });
     arch_paging::flush_all();
-    local::init_boot();
+    crate::arch::x86_64::init_early();
     debug_assert!(image_start() >= LINK_BASE, "the image left its area");
     crate::boot::enter(info)
 }
