@@ -108,7 +108,9 @@ pub fn adopt() -> Arc<Context> {
 /// If `to` is the running context.
 pub fn switch(to: Arc<Context>) {
     debug_assert!(!cpu::irqs_enabled(), "a switch with interrupts on");
-    // The last CPU of `to` may still be on its way out of `switch_stacks`: a few instructions.
+    // The last CPU of `to` may still be on its way out of `switch_stacks`: a few instructions. CPUs cannot wait for each
+    // other in a circle: the scheduler makes a thread available in the critical section in which its CPU picks the next,
+    // so each wait is for a CPU that picked earlier.
     while to.on_cpu.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
         cpu::relax();
     }

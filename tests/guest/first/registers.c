@@ -18,6 +18,16 @@ void program(void) {
     double sum = 0;
     for (long i = 1; i < 20000000; i++) sum += 1.0 / (double)i;
     expect(sum > 17.3 && sum < 17.4, "floating point survives interrupts");
+    /* Direction and alignment-check flags set, through interrupts and a system call: they are the program's, and the
+       kernel must not run with them. */
+    unsigned long flags;
+    __asm__ volatile("pushf\n orq $0x40400, (%%rsp)\n popf\n mov $50000000, %%ebx\n 1: dec %%ebx\n jnz 1b\n"
+                     "mov $100000, %%eax\n syscall\n pushf\n pop %0\n cld\n"
+                     "pushf\n andq $~0x40000, (%%rsp)\n popf"
+                     : "=r"(flags)
+                     :
+                     : "rax", "rbx", "rcx", "r11", "cc", "memory");
+    expect((flags & 0x40400) == 0x40400, "flags survive interrupts and a system call");
     say("registers: ok\n");
     finish(0);
 }

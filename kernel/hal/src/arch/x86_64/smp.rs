@@ -15,7 +15,7 @@ use logic::zones::ZoneKind;
 use super::local::{self, Local};
 use super::traps::{VECTOR_RESCHEDULE, VECTOR_SHOOTDOWN};
 use super::{acpi, apic, cpu, paging};
-use crate::frames;
+use crate::frames::{self, Block};
 use crate::memory;
 use crate::paging::{PageSize, Protection, Tables};
 use crate::tables::DirectTables;
@@ -66,13 +66,19 @@ pub(crate) fn start(number: usize, entry: fn() -> !) -> Result<()> {
     .ok_or(Errno::EINVAL)?;
     let start = Start { local: new_local(number, apic_id)?, entry };
     let stack = KernelStack::new()?;
-    let root = trampoline_root(page)?;
+    let mut root = trampoline_root(page)?;
     fill_trampoline(page, root.root(), stack.top(), &start);
     // The CPU keeps its stack as that of its idle thread, for ever.
     core::mem::forget(stack);
     let result = wake(number, apic_id, page);
-    let mut root = root;
+    if result.is_err() {
+        // Back to waiting: it must not come later, for `start` and the trampoline's tables are about to go.
+        apic::send_init(apic_id);
+    }
     root.clear_user_half(|_| {});
+    if let Some(frame) = root.root().frame() {
+        drop(Block::from_raw(frame, Order::ZERO));
+    }
     result
 }
 

@@ -42,6 +42,13 @@
     pop rdi
 .endm
 
+// Interrupt gates keep the interrupted code's flags but for IF and TF: clear the rest, above all DF, which the ABI wants
+// clear, and AC, with which a program would lift SMAP.
+.macro clear_flags
+    push 2
+    popfq
+.endm
+
 // One stub a vector, 16 bytes each, from trap_stubs on: error code (zero where the CPU pushes none) and number.
 .section .text
 .balign 16
@@ -66,7 +73,7 @@ trap_common:
     test byte ptr [rsp + 24], 3
     jnz 1f
     push_registers
-    cld
+    clear_flags
     mov rdi, rsp
     mov rbp, rsp
     and rsp, -16
@@ -77,13 +84,16 @@ trap_common:
     iretq
 1:  swapgs
     push_registers
+    // RSP stands at the start of the registers, with other things below: no push before the kernel stack is back.
+    mov rsp, gs:[{kernel_stack}]
+    clear_flags
     jmp leave_user
 
 // NMI, machine check, double fault and debug come at any instruction, with either GS: look at the base itself
 // (kernel addresses have the top bit set and programs cannot set such a base).
 trap_paranoid:
     push_registers
-    cld
+    clear_flags
     mov rbp, rsp
     mov ecx, 0xc0000101
     rdmsr
@@ -117,9 +127,8 @@ syscall_entry:
     push 0
     push {syscall_vector}
     push_registers
-leave_user:
     mov rsp, gs:[{kernel_stack}]
-    cld
+leave_user:
     pop r15
     pop r14
     pop r13
