@@ -48,8 +48,8 @@ check: need-checking ## Quick checks: format, lints, layers, unsafe baseline, ho
 test: need-running need-images build initramfs esp iso ## All tests; T=name runs those whose name contains it
 	@scripts/test "$(T)"
 
-bench: need-running build initramfs ## Compare with Linux, row by row: build/bench.md
-	@$(CARGO) run --quiet --release -p bench
+bench: need-running build ## Compare with Linux, row by row: build/bench.md (ARGS="--only boot", "--help")
+	@$(CARGO) run --quiet --release -p bench -- $(ARGS)
 
 gdb: need-running need-debugging build initramfs ## Boot Nacre halted, with gdb attached and symbols loaded
 	@scripts/run-gdb

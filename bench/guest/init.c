@@ -12,11 +12,13 @@ typedef unsigned long u64;
 enum {
     SYS_WRITE = 1,
     SYS_GETPID = 39,
+    SYS_SYSLOG = 103,
     SYS_GETPPID = 110,
     SYS_REBOOT = 169,
     SYS_EXIT_GROUP = 231,
     SYS_NONE = 1000, /* neither kernel implements it */
     ENOSYS = 38,
+    SYSLOG_CONSOLE_OFF = 6,
 };
 
 /* An operation is timed in batches and the best batch counts, so a timer interrupt is in none that counts. */
@@ -128,6 +130,8 @@ static __attribute__((used)) void run(u64 first)
 {
     u64 proof = ~0UL;
 
+    /* Linux goes on logging, and a message would land in the middle of a line. */
+    call3(SYS_SYSLOG, SYSLOG_CONSOLE_OFF, 0, 0);
     print("boot", "ticks", first);
     print("clock", "ticks", ticks());
     for (int again = 0; again < 10; again++) {

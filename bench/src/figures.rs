@@ -18,9 +18,11 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    /// Reads a line of the guest's output, or `None` when it is something else.
+    /// Reads a line of the guest's output, or `None` when it is something else. What the kernel was just writing
+    /// may stand before the figure.
     pub(crate) fn parse(line: &str, arrived: Instant) -> Option<Self> {
-        let mut words = line.trim_end().strip_prefix(PREFIX)?.split(' ');
+        let (_, figure) = line.trim_end().rsplit_once(PREFIX)?;
+        let mut words = figure.split(' ');
         let (name, unit, value) = (words.next()?, words.next()?, number(words.next()?)?);
         words.next().is_none().then(|| Self { name: name.into(), unit: unit.into(), value, arrived })
     }
@@ -49,7 +51,8 @@ mod tests {
         assert_eq!(figure.value, 328_000);
         assert_eq!(parse("bench: firmware ticks 0x0000000000000010").unwrap().value, 16);
         assert!(parse("bench: end done 0").unwrap().is_end());
-        for line in ["", "bench: ", "bench: a b", "bench: a b c", "bench: a b 1 2", "[ 1.0] bench: a b 1"] {
+        assert_eq!(parse("[ 1.0] tsc: Refined bench: boot ticks 7").unwrap().value, 7);
+        for line in ["", "bench: ", "bench: a b", "bench: a b c", "bench: a b 1 2", "[ 1.0] bench: x"] {
             assert!(parse(line).is_none(), "{line}");
         }
     }

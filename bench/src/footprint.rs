@@ -2,6 +2,7 @@
 
 use goblin::elf::Elf;
 use goblin::elf::program_header::PT_LOAD;
+use logic::symbols::MAGIC;
 
 use crate::Result;
 use crate::qemu::Clock;
@@ -65,7 +66,11 @@ fn symbol_size(image: &[u8]) -> Result<f64> {
     let elf = Elf::parse(image).map_err(|error| format!("Nacre's image is not an ELF file: {error}"))?;
     let loaded = elf.program_headers.iter().filter(|header| header.p_type == PT_LOAD);
     let last = loaded.max_by_key(|header| header.p_vaddr).ok_or("Nacre's image has no segments")?;
-    Ok(last.p_filesz as f64)
+    let table = image.get(last.file_range()).unwrap_or_default();
+    match table.starts_with(&MAGIC) {
+        true => Ok(table.len() as f64),
+        false => Err("Nacre's image holds no symbol table".to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -34,8 +34,11 @@ const MACHINE: [&str; 13] = [
 ];
 
 /// A guest that writes nothing for this long has failed, and so has one that takes this long in total.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_secs(30);
 const TOTAL: Duration = Duration::from_secs(300);
+/// How Nacre's last words begin when it refuses to boot. It halts then, but with `-icount` QEMU is busy moving
+/// the clock of a halted guest on and on, so nothing else tells.
+const REFUSAL: &str = "Nacre: cannot boot";
 /// A guest that is silent and lets QEMU sleep for this long has halted.
 const HALTED_AFTER: Duration = Duration::from_secs(4);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -168,6 +171,9 @@ impl Boot {
                         }
                     }
                     keep(&mut run.last_lines, &line);
+                    if line.starts_with(REFUSAL) {
+                        return Ending::Halted;
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ending::Exited,
                 Err(RecvTimeoutError::Timeout) => {

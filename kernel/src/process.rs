@@ -3,6 +3,7 @@
 //! The first slice: one program, one thread. Lock: rank `Task`.
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hal::boot::Text;
 use hal::rank;
@@ -67,9 +68,15 @@ impl fmt::Display for Ending {
 /// A program and what its threads share.
 pub(crate) struct Process {
     name: Text<64>,
+    pid: usize,
     ending: Lock<Option<Ending>, rank::Task>,
+    /// Whether `ending` is set: looked at after each trap, so without the lock.
+    is_ending: AtomicBool,
     ended: WaitQueue,
 }
+
+/// The first program is number 1.
+static NEXT_PID: AtomicUsize = AtomicUsize::new(1);
 
 impl Process {
     /// Its name.
@@ -79,7 +86,13 @@ impl Process {
 
     /// A program that runs nothing yet.
     pub(crate) fn new(name: &str) -> Self {
-        Process { name: Text::from_bytes(name.as_bytes()), ending: Lock::new(None), ended: WaitQueue::new() }
+        Process {
+            name: Text::from_bytes(name.as_bytes()),
+            pid: NEXT_PID.fetch_add(1, Ordering::Relaxed),
+            ending: Lock::new(None),
+            is_ending: AtomicBool::new(false),
+            ended: WaitQueue::new(),
+        }
     }
 
     /// Where those wait who want to know when it has ended and its memory is free.
@@ -90,10 +103,17 @@ impl Process {
     /// Ends the program; the first reason counts.
     pub(crate) fn end(&self, ending: Ending) {
         self.ending.lock().get_or_insert(ending);
+        self.is_ending.store(true, Ordering::Release);
+    }
+
+    /// Its number.
+    pub(crate) fn pid(&self) -> usize {
+        self.pid
     }
 
     /// How it ended, if it did.
+    #[inline]
     pub(crate) fn ending(&self) -> Option<Ending> {
-        *self.ending.lock()
+        if self.is_ending.load(Ordering::Acquire) { *self.ending.lock() } else { None }
     }
 }

@@ -58,6 +58,8 @@ pub struct Machine {
     pub initramfs: Option<PathBuf>,
     /// More lines for our loader's nacre.conf, without spaces; used by [`Boot::EspUefi`].
     pub loader_config: Vec<String>,
+    /// Whether the guest can end QEMU with a status of its own.
+    pub has_debug_exit: bool,
     /// More QEMU arguments.
     pub more_arguments: Vec<String>,
     /// The guest has failed when it writes nothing for this long while a test waits.
@@ -78,6 +80,7 @@ impl Machine {
             kernel: PathBuf::from("build/nacre.elf"),
             initramfs: Some(PathBuf::from("build/initramfs.cpio")),
             loader_config: Vec::new(),
+            has_debug_exit: true,
             more_arguments: Vec::new(),
             silence: Duration::from_secs(20),
             total: Duration::from_secs(300),
@@ -107,7 +110,9 @@ impl Machine {
             .collect();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
         add(&["-smp", &self.cpus.to_string(), "-m", &format!("{}M", self.memory_mib)]);
-        add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+        if self.has_debug_exit {
+            add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+        }
         if self.has_screen() {
             add(&["-vga", "std"]);
         }

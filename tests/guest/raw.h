@@ -16,7 +16,7 @@ static inline long raw6(long number, long a, long b, long c, long d, long e, lon
 
 #define raw3(number, a, b, c) raw6((number), (long)(a), (long)(b), (long)(c), 0, 0, 0)
 
-enum { SYS_WRITE = 1, SYS_EXIT = 60, SYS_EXIT_GROUP = 231 };
+enum { SYS_WRITE = 1, SYS_GETPID = 39, SYS_EXIT = 60, SYS_GETPPID = 110, SYS_EXIT_GROUP = 231 };
 enum { EFAULT = 14, EBADF = 9, ENOSYS = 38 };
 
 static inline unsigned long length(const char *text) {

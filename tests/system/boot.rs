@@ -25,10 +25,55 @@ pub(crate) fn tests() -> Vec<Test> {
         test("boot/cpu-max", q35()),
         test("boot/no-kaslr", Machine { command_line: "console=ttyS0 nokaslr".to_string(), ..q35() }),
     ];
+    tests.push(test("boot/64-gib", more_than_the_host_has()));
+    tests.push(test("boot/two-nodes", two_nodes()));
+    tests.push(test("boot/mem-word", Machine { command_line: "console=ttyS0 mem=64M".to_string(), ..q35() }));
+    tests.push(("boot/maxcpus".to_string(), Box::new(maxcpus)));
     for cpus in [1, 2, 4, 8] {
         tests.push(test(&format!("boot/cpus-{cpus}"), Machine { cpus, ..q35() }));
     }
     tests
+}
+
+fn maxcpus(name: &str) -> TestResult {
+    let machine = Machine {
+        cpus: 4,
+        command_line: "console=ttyS0 maxcpus=2".to_string(),
+        ..Machine::new(Boot::Kernel(Board::Q35))
+    };
+    let mut guest = Guest::start(name, &machine)?;
+    guest.wait_for("2 of 4 CPUs up")?;
+    guest.expect_exit(POWERED_OFF)?;
+    Ok(())
+}
+
+/// 64 GiB, of which QEMU reserves nothing: only what the guest touches costs the host.
+fn more_than_the_host_has() -> Machine {
+    let memory = "memory-backend-ram,size=64G,id=huge,reserve=off";
+    Machine {
+        memory_mib: 64 << 10,
+        more_arguments: ["-object", memory, "-machine", "memory-backend=huge"].map(String::from).to_vec(),
+        ..Machine::new(Boot::Kernel(Board::Q35))
+    }
+}
+
+/// Two memory nodes with a CPU each, as the firmware's SRAT tells.
+fn two_nodes() -> Machine {
+    let arguments = [
+        "-object",
+        "memory-backend-ram,size=128M,id=near",
+        "-object",
+        "memory-backend-ram,size=128M,id=far",
+        "-numa",
+        "node,nodeid=0,cpus=0,memdev=near",
+        "-numa",
+        "node,nodeid=1,cpus=1,memdev=far",
+    ];
+    Machine {
+        cpus: 2,
+        more_arguments: arguments.map(String::from).to_vec(),
+        ..Machine::new(Boot::Kernel(Board::Q35))
+    }
 }
 
 fn test(name: &str, machine: Machine) -> Test {

@@ -1,4 +1,4 @@
-//! The tests inside the kernel: one boot of the test kernel runs them all.
+//! The tests inside the kernel: one boot of the test kernel runs them all; once with one CPU, once with eight.
 
 use std::path::PathBuf;
 
@@ -12,16 +12,15 @@ const KERNEL: &str = "build/ktest.elf";
 
 /// All suites of this file.
 pub(crate) fn suites() -> Vec<Suite> {
-    vec![("ktest".to_string(), Box::new(kernel_tests))]
+    [1, 8].map(|cpus| suite(&format!("ktest-{cpus}-cpus"), cpus)).into()
 }
 
-fn kernel_tests(name: &str) -> Result<Vec<(String, TestResult)>, Stop> {
-    let machine = Machine {
-        kernel: PathBuf::from(KERNEL),
-        cpus: 4,
-        command_line: "console=ttyS0 test.exit".to_string(),
-        ..Machine::new(Boot::Kernel(Board::Q35))
-    };
+fn suite(name: &str, cpus: u32) -> Suite {
+    (name.to_string(), Box::new(move |name| kernel_tests(name, cpus)))
+}
+
+fn kernel_tests(name: &str, cpus: u32) -> Result<Vec<(String, TestResult)>, Stop> {
+    let machine = Machine { kernel: PathBuf::from(KERNEL), cpus, ..Machine::new(Boot::Kernel(Board::Q35)) };
     let mut guest = Guest::start(name, &machine)?;
     guest.wait_for("ktest: done ")?;
     let results = ktest::parse(&guest.wait_for("failed").map(|_| guest.output())?)?;

@@ -50,7 +50,8 @@ pub fn words(address: u64) -> impl Iterator<Item = u64> {
 }
 
 fn is_readable(address: u64) -> bool {
-    if address < arch::USER_TOP {
+    // A panic may come before there are tables of our own to look in.
+    if address < arch::USER_TOP || memory::kernel_root() == logic::addr::PhysAddr::ZERO {
         return false;
     }
     Tables::new(memory::kernel_root(), DirectTables).lookup(VirtAddr::new(address)).is_some()

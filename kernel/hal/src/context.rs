@@ -148,8 +148,13 @@ fn load_root(running: &mut Running, root: PhysAddr) {
 }
 
 /// Makes the running context, and so this CPU, use `space`; `None` goes back to the kernel's own tables.
+///
+/// # Panics
+/// If this CPU has no context yet.
 pub fn enter_space(space: Option<Arc<AddressSpace>>) {
     let old = RUNNING.with(|running| {
+        // Nobody else would keep the space that is about to be loaded.
+        assert!(running.current.is_some(), "a CPU without a context entered a space");
         let root = space.as_ref().map_or_else(memory::kernel_root, |space| space.root());
         load_root(running, root);
         let context = running.current.as_ref()?;
@@ -168,10 +173,12 @@ pub fn finish_switch() {
 /// Makes the CPU hold the running thread's FPU state and segment bases. Interrupts are off.
 #[inline]
 pub(crate) fn load_user_state(fs_base: u64, gs_base: u64) {
-    RUNNING.with(|running| match running.current.as_ref().and_then(|context| context.fpu.as_ref()) {
-        // SAFETY: the context runs on this CPU, so only this CPU touches the cell, and interrupts are off.
-        Some(fpu) => unsafe { (*fpu.get()).load(fs_base, gs_base) },
-        None => panic!("a kernel thread entered user mode"),
+    RUNNING.with_interrupts_off(|running| {
+        match running.current.as_ref().and_then(|context| context.fpu.as_ref()) {
+            // SAFETY: the context runs on this CPU, so only this CPU touches the cell, and interrupts are off.
+            Some(fpu) => unsafe { (*fpu.get()).load(fs_base, gs_base) },
+            None => panic!("a kernel thread entered user mode"),
+        }
     });
 }
 

@@ -58,7 +58,7 @@ pub struct Block {
 pub struct Stats {
     /// All frames the allocator manages.
     pub total: usize,
-    /// Free ones, those in CPU caches included.
+    /// Free ones, those in this CPU's cache included.
     pub free: usize,
     /// Bytes of metadata.
     pub metadata_bytes: usize,
@@ -69,6 +69,7 @@ pub struct Stats {
 /// # Errors
 /// ENOMEM if there is no room for the metadata or there are too many zones.
 pub fn init(map: &MemoryMap, nodes: &[NodeRange]) -> Result<()> {
+    poison::choose_pattern();
     let mut map = map.clone();
     let plan = zone_plan::<_, MAX_ZONES>(&map, nodes).map_err(|_| Errno::ENOMEM)?;
     let mut records = [const { None }; MAX_ZONES];
@@ -275,7 +276,8 @@ impl Drop for Block {
     }
 }
 
-/// How many frames there are and how many are free. Exact when no CPU allocates.
+/// How many frames there are and how many are free. Exact when no CPU allocates and the others' caches are empty
+/// (`tlb::drain_caches`): theirs are not looked into.
 pub fn stats() -> Stats {
     let zones = ZONES.get().into_iter().flat_map(|zones| zones.slots.iter().flatten());
     let in_zones: usize = zones.map(|slot| slot.zone.lock().free_frames() as usize).sum();
@@ -314,12 +316,21 @@ pub fn for_each_zone(mut visit: impl FnMut(ZoneKey, [u32; Order::COUNT])) {
 mod poison {
     use super::{Block, Frame};
 
-    const PATTERN: u64 = 0x5a5a_6b6b_5a5a_6b6b;
+    use core::sync::atomic::{AtomicU64, Ordering};
+
+    /// Another one each boot, or what a boot before a reset left in RAM would look like a freed frame.
+    static PATTERN: AtomicU64 = AtomicU64::new(0x5a5a_6b6b_5a5a_6b6b);
+
+    pub(super) fn choose_pattern() {
+        PATTERN.store(crate::cpu::entropy(), Ordering::Relaxed);
+    }
+
+    fn pattern() -> [u8; 8] {
+        PATTERN.load(Ordering::Relaxed).to_le_bytes()
+    }
 
     pub(super) fn fill(frame: &mut Frame) {
-        for word in frame.bytes_mut().as_chunks_mut::<8>().0 {
-            *word = PATTERN.to_le_bytes();
-        }
+        frame.bytes_mut().as_chunks_mut::<8>().0.fill(pattern());
     }
 
     pub(super) fn fill_block(block: &mut Block) {
@@ -332,7 +343,7 @@ mod poison {
     /// A frame that starts with the pattern was freed through `fill`, so all of it must still be the pattern.
     pub(super) fn check(frame: &Frame) {
         let words = frame.bytes().as_chunks::<8>().0;
-        let pattern = PATTERN.to_le_bytes();
+        let pattern = pattern();
         if words[0] == pattern && words.iter().any(|word| *word != pattern) {
             panic!("frame {:?} was written to after it was freed", frame.address());
         }
@@ -343,6 +354,7 @@ mod poison {
 mod poison {
     use super::{Block, Frame};
 
+    pub(super) fn choose_pattern() {}
     pub(super) fn fill(_frame: &mut Frame) {}
     pub(super) fn fill_block(_block: &mut Block) {}
     pub(super) fn check(_frame: &Frame) {}

@@ -168,7 +168,8 @@ impl<M: TableMemory> Tables<M> {
     /// Maps one page.
     ///
     /// # Errors
-    /// `Occupied` if any page is there already, `NoMemory` if a table is needed and cannot be had.
+    /// `Occupied` if any page is there already, or for a large page a table of small ones, even an empty one: the CPU
+    /// may have cached it. `NoMemory` if a table is needed and cannot be had.
     pub fn map(
         &mut self,
         page: VirtAddr,

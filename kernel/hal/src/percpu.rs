@@ -94,6 +94,14 @@ impl<T> Own<T> {
             work(unsafe { &mut *self.0[cpu::id()].get() })
         })
     }
+
+    /// The same for callers that turned interrupts off themselves: the way into user mode.
+    #[inline]
+    pub(crate) fn with_interrupts_off<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        debug_assert!(!cpu::irqs_enabled(), "an interrupt could come to the same element");
+        // SAFETY: as in `with`.
+        work(unsafe { &mut *self.0[cpu::id()].get() })
+    }
 }
 
 #[repr(align(64))]

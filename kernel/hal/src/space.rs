@@ -4,7 +4,7 @@
 //! freed only when no CPU uses it. Lock: rank `PageTables`, around each change.
 
 use abi::{Errno, Result};
-use logic::addr::{PhysAddr, VirtAddr};
+use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 
 use crate::arch;
 use crate::frames::{self, Frame};
@@ -35,9 +35,9 @@ impl AddressSpace {
     /// Gives `frame` to the program at `page`.
     ///
     /// # Errors
-    /// EINVAL outside the user half or for a kernel protection, EEXIST where something is mapped, ENOMEM.
+    /// EINVAL outside the user half, inside a page, or for a kernel protection, EEXIST where something is mapped, ENOMEM.
     pub fn map(&self, page: VirtAddr, frame: Frame, protection: Protection) -> Result<()> {
-        if page.get() >= arch::USER_TOP || !protection.is_user() {
+        if page.get() >= arch::USER_TOP || !page.is_aligned(PAGE_SIZE) || !protection.is_user() {
             return Err(Errno::EINVAL);
         }
         self.tables.lock().map(page, frame.address(), PageSize::Small, protection)?;

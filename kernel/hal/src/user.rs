@@ -103,8 +103,8 @@ impl UserContext {
         self.registers.rax = value;
     }
 
-    /// Runs user code on behalf of the running thread until it traps. Interrupts are off while user mode is entered and
-    /// left, and as before on return; an interrupt that ended user mode is handled by then.
+    /// Runs user code on behalf of the running thread until it traps. Interrupts are on before and
+    /// after, off while user mode is entered and left; an interrupt that ended user mode is handled by then.
     ///
     /// # Panics
     /// If the running thread has no FPU state: a kernel thread.
@@ -114,11 +114,12 @@ impl UserContext {
             return Trap::Exception { vector: arch::VECTOR_GENERAL_PROTECTION, error: 0 };
         }
         self.registers.rflags = self.registers.rflags & FLAGS_ALLOWED | FLAGS_FORCED;
-        let interrupts = cpu::irq_off();
+        debug_assert!(cpu::irqs_enabled(), "user mode is entered from ordinary thread code");
+        let _ = cpu::irq_off();
         context::load_user_state(self.fs_base, self.gs_base);
         arch::context::enter_user(&mut self.registers);
         let trap = arch::classify(&self.registers);
-        cpu::irq_restore(interrupts);
+        cpu::irq_on();
         trap
     }
 }

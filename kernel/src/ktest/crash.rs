@@ -33,14 +33,16 @@ fn overflow(depth: u64) -> u64 {
 /// A CPU that spins with interrupts off; the watchdog must say where.
 fn hang_another_cpu() {
     let mut crew = super::crew::Crew::new();
-    let hang = || {
-        let _ = cpu::irq_off();
-        loop {
-            cpu::relax();
-        }
-    };
-    let added = crew.add(logic::runq::Policy::default(), Some(1), hang);
+    let added = crew.add(logic::runq::Policy::default(), Some(1), || spin_for_ever());
     if added.is_ok() {
         let _ = crew.run();
+    }
+}
+
+#[inline(never)]
+fn spin_for_ever() -> ! {
+    let _ = cpu::irq_off();
+    loop {
+        cpu::relax();
     }
 }

@@ -86,7 +86,8 @@ pub(super) fn take_stock(threads_expected: Option<u64>) -> Result<Books, String>
     tlb::drain_caches();
     let heap = heap::stats();
     Ok(Books {
-        free_frames: frames::stats().free,
+        // What the large end of the heap was given stays there, used or not.
+        free_frames: frames::stats().free + heap.large_bytes / 4096,
         heap_objects: heap.objects_out,
         large_used: heap.large_used,
         whole_bytes: heap.whole_bytes,

@@ -26,6 +26,16 @@ pub(super) fn write(_cx: &Cx<'_>, fd: Fd, from: UserAddress, len: usize) -> Resu
     Ok(done)
 }
 
+/// getpid(2).
+pub(super) fn getpid(cx: &Cx<'_>) -> Result<usize> {
+    Ok(cx.process.pid())
+}
+
+/// getppid(2): 0, as for a program whose parent is outside its world; the kernel started it.
+pub(super) fn getppid(_cx: &Cx<'_>) -> Result<usize> {
+    Ok(0)
+}
+
 /// exit(2), exit_group(2): the low eight bits reach the parent.
 pub(super) fn exit(cx: &Cx<'_>, code: i32) -> Result<()> {
     let [low, ..] = code.to_le_bytes();

@@ -94,7 +94,9 @@ macro_rules! syscalls {
 
 macro_rules! call {
     ($cx:ident, $arguments:ident, $handler:path, $($argument:ty),*) => {{
+        #[allow(unused_mut, unused_variables, reason = "a call without arguments takes none")]
         let mut raw = $arguments.into_iter();
+        #[allow(unused_mut, reason = "as above")]
         let mut run = || Ok(IntoResult::into_result($handler(
             &$cx,
             $(<$argument as FromArg>::from_arg(raw.next().unwrap_or(0))?),*
@@ -105,6 +107,8 @@ macro_rules! call {
 
 syscalls! {
     sysno::WRITE = basic::write(Fd, UserAddress, usize);
+    sysno::GETPID = basic::getpid();
+    sysno::GETPPID = basic::getppid();
     sysno::EXIT = basic::exit(i32);
     sysno::EXIT_GROUP = basic::exit(i32);
 }

@@ -14,6 +14,8 @@ void program(void) {
     expect(raw3(SYS_WRITE, 1, 0xffffffff80200000UL, 1) == -EFAULT, "kernel text cannot be read");
     expect(raw3(SYS_WRITE, 1, 0x8000000000000000UL, 1) == -EFAULT, "a non-canonical address cannot be read");
     expect(raw3(SYS_WRITE, 1, 0x7fffffffffffUL, 4096) == -EFAULT, "nor can the end of user memory");
+    expect(raw3(SYS_GETPID, 0, 0, 0) > 0, "a program has a number");
+    expect(raw3(SYS_GETPPID, 0, 0, 0) >= 0, "and so has its parent, or 0");
     say("calls: ok\n");
     finish(0);
 }

@@ -1,7 +1,10 @@
 //! The architecture contract: what a port provides. Adding one means writing one folder.
 //!
+//! `host` is the port to a test process. It has no `boot`; tests start it through [`crate::simulation`].
+//!
 //! | item | what |
 //! |---|---|
+//! | `init_memory`, `init_machine` | the two steps of [`crate::boot`]; `platform_summary` is a line about what they found |
 //! | `boot` | fills [`crate::boot::BootInfo`], builds the first page tables, ends in [`crate::boot::enter`] |
 //! | `cpu` | `id`, `irq_off`/`irq_restore`/`irq_on`, `wait_for_interrupt`, `halt_forever`, `entropy`, `summary` |
 //! | `cpu_data`, `cpu_data_of` | a CPU's [`crate::percpu::CpuData`] |
@@ -13,6 +16,7 @@
 //! | `smp` | start CPUs, send interrupts between them |
 //! | `console` | `put` |
 //! | `power` | off, reset, exit of an emulator |
+//! | `image_layout`, `image_start`, `frame_pointer` | where the kernel's text is, and the chain of calls on the stack |
 //! | constants | `USER_TOP`, `USER_CODE`, `USER_DATA`, vectors |
 
 #[cfg(not(target_os = "none"))]

@@ -85,3 +85,13 @@ fn a_space_is_freed_when_the_context_leaves_it() {
     cpu::without_interrupts(|| enter_space(None));
     assert_eq!(machine.free_frames(), before);
 }
+
+#[test]
+#[should_panic(expected = "without a context")]
+fn a_space_needs_a_context_that_keeps_it() {
+    let _machine = simulation::machine();
+    // No other test is this CPU, so none gave it a context.
+    let _cpu = simulation::occupy(15);
+    let space = Arc::new(AddressSpace::new().unwrap());
+    enter_space(Some(space));
+}

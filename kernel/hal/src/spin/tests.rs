@@ -1,11 +1,11 @@
 //! Locks on simulated CPUs: order, interrupts, exclusion.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::*;
 use crate::simulation;
 
+#[cfg(debug_assertions)]
 fn message(work: impl FnOnce()) -> String {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     let panic = catch_unwind(AssertUnwindSafe(work)).expect_err("the order is wrong");
     panic.downcast_ref::<String>().cloned().unwrap_or_default()
 }

@@ -149,9 +149,12 @@ fn a_space_gives_everything_back() {
     }
     let frame = frames::allocate_zeroed().unwrap();
     assert_eq!(space.map(VirtAddr::ZERO, frame, Protection::USER_READ), Err(Errno::EEXIST));
-    for (page, protection) in
-        [(TOP, Protection::USER_READ), (1 << 47, Protection::USER_READ), (8192, Protection::KERNEL_DATA)]
-    {
+    for (page, protection) in [
+        (TOP, Protection::USER_READ),
+        (4097, Protection::USER_READ),
+        (1 << 47, Protection::USER_READ),
+        (8192, Protection::KERNEL_DATA),
+    ] {
         let frame = frames::allocate_zeroed().unwrap();
         assert_eq!(space.map(VirtAddr::new(page), frame, protection), Err(Errno::EINVAL));
     }

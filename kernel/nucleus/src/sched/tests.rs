@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex as HostMutex, Once};
 use abi::{Errno, Result};
 use hal::context::Kind;
 use hal::simulation::{self, Machine, Occupied};
-use hal::spin::Lock;
 use hal::trap::{self, Handlers, Registers};
 use hal::{rank, time};
 use logic::runq::{Policy, Priority};
@@ -324,7 +323,7 @@ fn a_mutex_lets_one_in_at_a_time_and_loses_nobody() {
 #[should_panic(expected = "under a spin lock")]
 fn a_mutex_is_not_locked_under_a_spin_lock() {
     let _boot = boot();
-    let spin = Lock::<_, rank::Log>::new(());
+    let spin = hal::spin::Lock::<_, rank::Log>::new(());
     let mutex = Mutex::<_, rank::Task>::new(());
     let _spin = spin.lock();
     let _mutex = mutex.lock();

@@ -22,14 +22,22 @@ thread_local! {
     static INTERRUPTS: Cell<bool> = const { Cell::new(true) };
 }
 
+/// Says whether the running thread takes interrupts from now on; returns whether it did. Never inlined, for the reason
+/// that `seat::number` gives.
+#[inline(never)]
+fn take_interrupts(from_now_on: bool) -> bool {
+    INTERRUPTS.replace(from_now_on)
+}
+
 const RFLAGS_IF: u64 = 1 << 9;
 
 /// Turns interrupts off; says whether they were on.
 pub fn irq_off() -> InterruptState {
-    InterruptState(INTERRUPTS.replace(false))
+    InterruptState(take_interrupts(false))
 }
 
 /// Whether interrupts are on.
+#[inline(never)]
 pub fn irqs_enabled() -> bool {
     INTERRUPTS.get()
 }
@@ -43,7 +51,7 @@ pub fn irq_restore(state: InterruptState) {
 
 /// Turns interrupts on, and takes those that came meanwhile.
 pub fn irq_on() {
-    INTERRUPTS.set(true);
+    take_interrupts(true);
     deliver();
 }
 
@@ -53,7 +61,7 @@ pub fn wait_for_interrupt() {
     clock::skip_to_deadline();
     std::thread::yield_now();
     irq_on();
-    INTERRUPTS.set(false);
+    take_interrupts(false);
 }
 
 /// A turn of a spin loop: a moment passes, and other threads may run.
@@ -67,14 +75,15 @@ pub fn relax() {
 
 /// Takes the interrupts that wait for this CPU, as the machine would between two instructions.
 fn deliver() {
-    let number = seat::number();
     loop {
+        // Anew each time: a handler may have switched away, and another CPU may have switched back.
+        let number = seat::number();
         let timer = clock::take_expired(number);
         let others = smp::take_pending(number);
         if !timer && others == 0 {
             return;
         }
-        INTERRUPTS.set(false);
+        take_interrupts(false);
         if timer {
             trap::on_timer();
         }
@@ -91,7 +100,7 @@ fn deliver() {
             trap::on_device(vector);
         }
         trap::after_kernel_interrupt(&Registers { rflags: RFLAGS_IF, ..Registers::default() });
-        INTERRUPTS.set(true);
+        take_interrupts(true);
     }
 }
 

@@ -41,6 +41,10 @@ fn taken() -> MutexGuard<'static, [bool; MAX_CPUS]> {
 }
 
 /// Number of the CPU that the running thread is.
+///
+/// Never inlined: a context may go on in another host thread, and a caller that had this thread's variables at hand
+/// would use those of the thread before.
+#[inline(never)]
 pub(super) fn number() -> usize {
     SEAT.with(|seat| {
         if seat.0.get() == NONE {

@@ -44,6 +44,15 @@ pub(crate) fn cpu_data() -> &'static CpuData {
     unsafe { &(*local::current()).data }
 }
 
+/// First thing at the final address: this CPU's record, segments and traps, so that a fault prints its reason. The
+/// interrupt stacks follow in step 2; until then a double fault ends the machine.
+pub(crate) fn init_early() {
+    local::init_boot();
+    local::load_tables();
+    traps::build_table();
+    traps::load();
+}
+
 /// Step 1 of boot: see [`crate::boot::init_memory`].
 pub(crate) fn init_memory(info: &BootInfo) -> abi::Result<()> {
     let mut map = info.memory.clone();
@@ -64,8 +73,7 @@ pub(crate) fn init_machine() -> Result<(), &'static str> {
     const NO_MEMORY: &str = "there is no memory for interrupt stacks and device registers";
     // SAFETY: the boot CPU's own record; its entry code is not in use yet.
     unsafe { (*local::current()).allocate_stacks() }.map_err(|_| NO_MEMORY)?;
-    traps::build_table();
-    init_this_cpu();
+    context::init_fpu();
     ioapic::mask_legacy();
     apic::map().map_err(|_| NO_MEMORY)?;
     apic::init();

@@ -175,10 +175,11 @@ copy_user_bytes:
     rep movsb
     xor eax, eax
     ret
+// A word that faults may have bytes before the fault: they are copied one by one, up to the byte that faults itself.
 copy_user_words_fault:
     and edx, 7
-    lea rax, [rdx + rcx * 8]
-    ret
+    lea rcx, [rdx + rcx * 8]
+    jmp copy_user_bytes
 copy_user_bytes_fault:
     mov rax, rcx
     ret

@@ -13,6 +13,7 @@ use core::arch::{asm, global_asm};
 
 use logic::addr::{PhysAddr, to_usize};
 
+use super::local;
 use crate::boot::{BootInfo, PhysRange};
 use crate::console;
 
@@ -33,6 +34,8 @@ const LINK_BASE: u64 = 0xffff_ffff_8000_0000;
 /// First Rust code after `entry.s`.
 extern "C" fn boot_entry(mark: u32, info: u32) -> ! {
     super::console::init();
+    // So that even a panic from here on knows its CPU.
+    local::init_boot();
     window::set(window::ENTRY_BASE);
     let info = PhysAddr::new(u64::from(info));
     let kernel = linked_image(PhysAddr::new(image_start() - LINK_BASE));
@@ -47,6 +50,7 @@ extern "C" fn boot_entry(mark: u32, info: u32) -> ! {
 /// First Rust code after the 64-bit entry point.
 extern "C" fn limine_boot_entry() -> ! {
     super::console::init();
+    local::init_boot();
     enter(limine::read())
 }
 

@@ -13,7 +13,7 @@ use logic::cmdline::BootOptions;
 use logic::memmap::{MemoryKind, MemoryMap, Region};
 
 use super::{LINK_BASE, halt, image_layout, image_start, relative_relocations, window};
-use crate::arch::x86_64::{clock, cpu, local, paging as arch_paging};
+use crate::arch::x86_64::{clock, cpu, paging as arch_paging};
 use crate::boot::BootInfo;
 use crate::memory;
 use crate::paging::{LARGE_PAGE_SIZE, MapError, Protection, Table, TableMemory, Tables};
@@ -41,6 +41,8 @@ pub(super) fn run(mut info: BootInfo) -> ! {
     clock::mark_boot();
     cpu::enable_protections();
     reserve_what_is_used(&mut info);
+    let all = info.memory.clone();
+    limit(&mut info);
     if info.memory.total_usable() < LEAST_MEMORY {
         halt("this machine has too little memory");
     }
@@ -51,7 +53,7 @@ pub(super) fn run(mut info: BootInfo) -> ! {
         memory::set_layout(cpu::entropy());
         choose_slide(cpu::entropy())
     };
-    match build(&mut info, slide) {
+    match build(&mut info, &all, slide) {
         Ok(root) => switch(info, root, slide),
         Err(_) => halt("there is no memory for the kernel's page tables"),
     }
@@ -65,13 +67,17 @@ fn choose_slide(entropy: u64) -> u64 {
     }
 }
 
-fn reserve_what_is_used(info: &mut BootInfo) {
-    let kernel = info.kernel;
+/// `mem=`: memory above is not used. It stays mapped, for the firmware's tables and the initramfs may lie there.
+fn limit(info: &mut BootInfo) {
     if let Some(limit) = BootOptions::parse(info.command_line.as_str()).memory_limit
         && info.memory.limit(limit).is_err()
     {
         halt("mem= cannot be applied: the firmware's memory map has too many pieces");
     }
+}
+
+fn reserve_what_is_used(info: &mut BootInfo) {
+    let kernel = info.kernel;
     // A full table keeps the rest of the map as it was; the ranges below must not be lost, so their failure is final.
     let mut reserved = info.memory.reserve(PhysAddr::new(0), PhysAddr::new(PAGE_SIZE));
     reserved = reserved.and(info.memory.reserve(kernel.start, kernel.end));
@@ -105,8 +111,7 @@ impl TableMemory for EarlyTables<'_> {
     }
 }
 
-fn build(info: &mut BootInfo, slide: u64) -> Result<PhysAddr, MapError> {
-    let ram = info.memory.clone();
+fn build(info: &mut BootInfo, all: &MemoryMap, slide: u64) -> Result<PhysAddr, MapError> {
     let kernel = info.kernel;
     let mut early = EarlyTables { map: &mut info.memory };
     let root = early.allocate().ok_or(MapError::NoMemory)?;
@@ -117,7 +122,7 @@ fn build(info: &mut BootInfo, slide: u64) -> Result<PhysAddr, MapError> {
     let carved_end = align_down(kernel.end.get() + LARGE_PAGE_SIZE - 1, LARGE_PAGE_SIZE);
     let direct = |at: u64| VirtAddr::new(memory::direct_base() + at);
     tables.map_range(direct(0), PhysAddr::new(0), LEGACY_END, Protection::KERNEL_DATA)?;
-    for (start, end) in mapped_ranges(&ram) {
+    for (start, end) in mapped_ranges(all) {
         for (from, to) in [(start, end.min(carved_start)), (start.max(carved_end), end)] {
             if from < to {
                 tables.map_range(direct(from), PhysAddr::new(from), to - from, Protection::KERNEL_DATA)?;
@@ -260,7 +265,7 @@ extern "C" fn after_jump(slide: u64) -> ! {
         }
     });
     arch_paging::flush_all();
-    local::init_boot();
+    crate::arch::x86_64::init_early();
     debug_assert!(image_start() >= LINK_BASE, "the image left its area");
     crate::boot::enter(info)
 }
