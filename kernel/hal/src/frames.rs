@@ -4,6 +4,9 @@
 //! front. A frame is owned by a [`Frame`] or [`Block`] that frees it when dropped; memory reached through them is the
 //! direct map. Debug builds fill freed frames and look for writes to them when they are handed out again.
 
+mod large;
+mod shared;
+
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::{Errno, Result};
@@ -17,6 +20,9 @@ use crate::memory;
 use crate::percpu;
 use crate::rank;
 use crate::spin::{Lock, Once};
+
+pub use large::LargeFrame;
+pub use shared::{SharedFrame, shared_in_use};
 
 /// Zones one machine may have; more nodes than this have their memory left unused, with a sentence.
 const MAX_ZONES: usize = 16;
@@ -71,6 +77,7 @@ pub struct Stats {
 pub fn init(map: &MemoryMap, nodes: &[NodeRange]) -> Result<()> {
     poison::choose_pattern();
     let mut map = map.clone();
+    shared::init(&mut map)?;
     let plan = zone_plan::<_, MAX_ZONES>(&map, nodes).map_err(|_| Errno::ENOMEM)?;
     let mut records = [const { None }; MAX_ZONES];
     for (slot, planned) in records.iter_mut().zip(plan.zones()) {
@@ -141,6 +148,14 @@ impl Zones {
             let slot = self.slots.get(usize::from(index))?.as_ref()?;
             slot.zone.lock().alloc(order)
         })
+    }
+
+    /// Makes single frames of an allocated block.
+    fn split(&self, start: FrameNo, order: Order) {
+        let owner = self.slots.iter().flatten().find(|slot| slot.span.contains(start));
+        if owner.and_then(|slot| slot.zone.lock().split_allocated(start, order).ok()).is_none() {
+            panic!("splitting {start:?}, order {}, which is not allocated", order.get());
+        }
     }
 
     fn free(&self, start: FrameNo, order: Order) {

@@ -38,20 +38,27 @@ const _: () = assert!(MAX_CPUS <= 64, "one bit for each CPU");
 
 /// Makes all CPUs forget `pages` pages of kernel mappings from `start` on.
 pub(crate) fn flush_kernel(start: VirtAddr, pages: u64) {
-    ask_everybody(Request::Flush { start: start.get(), pages });
+    ask(u64::MAX, Request::Flush { start: start.get(), pages });
+}
+
+/// Makes the CPUs of a mask, a bit each, forget `pages` pages of user mappings from `start` on.
+pub(crate) fn flush_user(cpus: u64, start: VirtAddr, pages: u64) {
+    ask(cpus, Request::Flush { start: start.get(), pages });
 }
 
 /// Makes all CPUs give back the frames and heap objects they keep for themselves: for memory pressure, and before
 /// memory is counted.
 pub fn drain_caches() {
-    ask_everybody(Request::DrainCaches);
+    ask(u64::MAX, Request::DrainCaches);
 }
 
-fn ask_everybody(request: Request) {
+fn ask(cpus: u64, request: Request) {
     let interrupts = cpu::irq_off();
     let me = cpu::id();
-    serve(request);
-    let others = smp::online_mask() & !(1 << me);
+    if cpus & 1 << me != 0 {
+        serve(request);
+    }
+    let others = smp::online_mask() & cpus & !(1 << me);
     if others != 0 {
         // A CPU that waits for its turn keeps serving the one whose turn it is: no lock, or two senders with
         // interrupts off would wait for each other.

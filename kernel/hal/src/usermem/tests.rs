@@ -34,7 +34,7 @@ impl Program {
             (TOP - PAGE_SIZE, Protection::USER_WRITE),
         ];
         for (page, protection) in pages {
-            let frame = frames::allocate_zeroed().unwrap();
+            let frame = frames::SharedFrame::new_zeroed().unwrap();
             space.map(VirtAddr::new(page), frame, protection).unwrap();
         }
         context::enter_space(Some(Arc::new(space)));
@@ -144,10 +144,10 @@ fn a_space_gives_everything_back() {
     let before = program._machine.free_frames();
     let space = AddressSpace::new().unwrap();
     for page in [0, 1 << 21, 1 << 30, 1 << 39, TOP - PAGE_SIZE] {
-        let frame = frames::allocate_zeroed().unwrap();
+        let frame = frames::SharedFrame::new_zeroed().unwrap();
         assert_eq!(space.map(VirtAddr::new(page), frame, Protection::USER_WRITE), Ok(()));
     }
-    let frame = frames::allocate_zeroed().unwrap();
+    let frame = frames::SharedFrame::new_zeroed().unwrap();
     assert_eq!(space.map(VirtAddr::ZERO, frame, Protection::USER_READ), Err(Errno::EEXIST));
     for (page, protection) in [
         (TOP, Protection::USER_READ),
@@ -155,7 +155,7 @@ fn a_space_gives_everything_back() {
         (1 << 47, Protection::USER_READ),
         (8192, Protection::KERNEL_DATA),
     ] {
-        let frame = frames::allocate_zeroed().unwrap();
+        let frame = frames::SharedFrame::new_zeroed().unwrap();
         assert_eq!(space.map(VirtAddr::new(page), frame, protection), Err(Errno::EINVAL));
     }
     drop(space);

@@ -131,7 +131,7 @@ extern "C" fn kernel_trap(registers: &mut Registers) {
         VECTOR_PAGE_FAULT => {
             let address = fault_address();
             if let Some(exit) = user_access_exit(registers.rip) {
-                if !trap::resolve_user_fault(address, registers.error) {
+                if !trap::resolve_user_fault(registers, address) {
                     registers.rip = exit;
                 }
                 return;
