@@ -3,11 +3,15 @@
 //! Uses nothing and does nothing; shared by the kernel, nrlib and the tests. Modules, lowest first:
 //! - [`errno`]: error numbers and the `Result` every fallible function returns.
 //! - [`sysno`]: system call numbers.
+//! - `constants`: the form of the tables that follow.
+//! - [`signal`]: numbers, flags and codes of signals.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod errno;
 pub mod sysno;
+mod constants;
+pub mod signal;
 
 pub use errno::{Errno, Result};

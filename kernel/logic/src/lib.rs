@@ -21,6 +21,7 @@
 //! - [`symbols`]: functions and lines by address, for backtraces.
 //! - [`cpio`]: reader of the initramfs's archive format.
 //! - [`elf`]: what to map to run a program.
+//! - [`signal`]: what is pending and what is done about it.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -53,5 +54,6 @@ pub mod timers;
 pub mod cmdline;
 pub mod cpio;
 pub mod elf;
+pub mod signal;
 
 pub mod acpi;
