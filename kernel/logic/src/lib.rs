@@ -21,6 +21,7 @@
 //! - [`symbols`]: functions and lines by address, for backtraces.
 //! - [`cpio`]: reader of the initramfs's archive format.
 //! - [`elf`]: what to map to run a program.
+//! - [`exec`]: scripts, arguments and the first stack of a program.
 //! - [`signal`]: what is pending and what is done about it.
 //! - [`acpi`]: the firmware's tables of hardware.
 
@@ -54,6 +55,7 @@ pub mod timers;
 pub mod cmdline;
 pub mod cpio;
 pub mod elf;
+pub mod exec;
 pub mod signal;
 
 pub mod acpi;

@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    /// From a C program on Linux that prints offsetof(siginfo_t, ...).
+    /// Of `struct _sigchld` in asm-generic/siginfo.h.
     const SI_STATUS: usize = 24;
     const SI_UTIME: usize = 32;
     const SI_STIME: usize = 40;
