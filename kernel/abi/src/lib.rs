@@ -3,11 +3,19 @@
 //! Uses nothing and does nothing; shared by the kernel, nrlib and the tests. Modules, lowest first:
 //! - [`errno`]: error numbers and the `Result` every fallible function returns.
 //! - [`sysno`]: system call numbers.
+//! - `constants`: the form of the tables that follow.
+//! - [`limits`]: limits on names and arguments.
+//! - [`auxv`]: keys of the auxiliary vector.
+//! - [`signal`]: numbers, flags and codes of signals.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod errno;
 pub mod sysno;
+mod constants;
+pub mod limits;
+pub mod auxv;
+pub mod signal;
 
 pub use errno::{Errno, Result};

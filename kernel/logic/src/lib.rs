@@ -22,6 +22,8 @@
 //! - [`cpio`]: reader of the initramfs's archive format.
 //! - [`elf`]: what to map to run a program.
 //! - [`vma`]: the areas of a user address space.
+//! - [`exec`]: scripts, arguments and the first stack of a program.
+//! - [`signal`]: what is pending and what is done about it.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -55,5 +57,7 @@ pub mod cmdline;
 pub mod cpio;
 pub mod elf;
 pub mod vma;
+pub mod exec;
+pub mod signal;
 
 pub mod acpi;
