@@ -38,7 +38,7 @@ struct Zones {
 }
 
 static ZONES: Once<Zones> = Once::new();
-/// Frames handed out whose owner forgot them on purpose (`leak`): boot structures that live for ever.
+/// Frames of all zones, free or not.
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
 static METADATA_BYTES: AtomicUsize = AtomicUsize::new(0);
 

@@ -27,7 +27,8 @@ pub enum Caching {
     Uncached,
 }
 
-/// What a mapping allows. Nothing is both writable and executable: there is no constructor for it.
+/// What a mapping allows. The fields are hal's and no constant is a kernel page both writable and executable; a program
+/// may ask for such pages (`USER_WRITE_EXECUTE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protection {
     pub(crate) write: bool,

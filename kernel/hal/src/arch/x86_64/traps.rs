@@ -1,6 +1,6 @@
 //! Exceptions and interrupts: the table, the entry code, and where each vector goes.
 //!
-//! Entry code (`traps.s`) only saves registers. Traps from user mode return from `UserRegisters::run`; traps from the
+//! Entry code (`traps.s`) only saves registers. Traps from user mode return from `UserContext::run`; traps from the
 //! kernel end here: interrupts go to their handlers, page faults at user-copy instructions to their fix-up, everything
 //! else is a bug and panics. Spec: Intel SDM volume 3, chapter 6.
 

@@ -1,7 +1,7 @@
-// Entry points: save every register into one `UserRegisters`/`KernelFrame` layout and return to Rust.
+// Entry points: save every register into one `Registers` layout and return to Rust.
 //
-// From user mode the CPU's own pushes, and ours, go straight into the `UserRegisters` of the running thread: TSS.RSP0
-// points at its end while the thread is in user mode. So leaving user mode is: save, load the kernel stack that
+// From user mode the CPU's own pushes, and ours, go straight into the `Registers` of the running thread: TSS.RSP0 points
+// at their end while the thread is in user mode. So leaving user mode is: save, load the kernel stack that
 // `run_user` left, return from `run_user`. From kernel mode the frame is on the current stack.
 //
 // Layout, ascending: r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi vector error rip cs rflags rsp ss.
@@ -137,7 +137,7 @@ leave_user:
     pop rbp
     ret
 
-// fn run_user(registers: *mut UserRegisters): goes to user mode, returns when something brings the CPU back.
+// fn run_user(registers: *mut Registers): goes to user mode, returns when something brings the CPU back.
 // Interrupts are off on both ways.
 .balign 16
 .global run_user
@@ -154,7 +154,7 @@ run_user:
     mov gs:[{tss_stack}], rax
     mov rsp, rdi
     // SYSRET if these registers came from SYSCALL and still look like it: RIP and RFLAGS go through RCX and R11, as
-    // Linux lets programs see. `UserRegisters::run` made sure that RIP is canonical.
+    // Linux lets programs see. `UserContext::run` made sure that RIP is canonical.
     cmp qword ptr [rdi + {vector_offset}], {syscall_vector}
     jne 4f
     pop_registers

@@ -1,7 +1,7 @@
 //! From a boot loader to `relocate`: three adapters, one `BootInfo`.
 //!
 //! PVH and Multiboot2 share the 32-bit entry of `entry.s`; Limine enters in 64-bit mode. Runs once, on one CPU, with
-//! interrupts off and on the boot stack. Follows: Xen's PVH start info, Multiboot2 1.6, Limine protocol revision 3.
+//! interrupts off and on the boot stack. Follows: Xen's PVH start info, Multiboot2 2.0, Limine protocol revision 3.
 
 mod limine;
 mod multiboot2;
