@@ -12,6 +12,6 @@
 extern crate alloc;
 
 pub mod log;
+pub mod sched;
 pub mod mm;
 pub mod irq;
-pub mod sched;
