@@ -61,7 +61,9 @@ trap_stubs:
     push 0
     .endif
     push vector
-    .if vector == 1 || vector == 2 || vector == 8 || vector == 18
+    .if vector == 1
+    jmp trap_debug
+    .elseif vector == 2 || vector == 8 || vector == 18
     jmp trap_paranoid
     .else
     jmp trap_common
@@ -83,13 +85,33 @@ trap_common:
     add rsp, 16
     iretq
 1:  swapgs
+save_user:
     push_registers
     // RSP stands at the start of the registers, with other things below: no push before the kernel stack is back.
     mov rsp, gs:[{kernel_stack}]
     clear_flags
     jmp leave_user
 
-// NMI, machine check, double fault and debug come at any instruction, with either GS: look at the base itself
+// Debug in a program is an exception like others, but for what the CPU pushed, which is on the debug stack: move it to
+// the thread's registers. `user_stack` is free for RAX: only SYSCALL's entry uses it, with no debug exception within.
+trap_debug:
+    test byte ptr [rsp + 24], 3
+    jz trap_paranoid
+    swapgs
+    mov gs:[{user_stack}], rax
+    mov rax, rsp
+    mov rsp, gs:[{user_registers_end}]
+    push qword ptr [rax + 48]
+    push qword ptr [rax + 40]
+    push qword ptr [rax + 32]
+    push qword ptr [rax + 24]
+    push qword ptr [rax + 16]
+    push qword ptr [rax + 8]
+    push qword ptr [rax]
+    mov rax, gs:[{user_stack}]
+    jmp save_user
+
+// NMI, machine check, double fault and debug in the kernel come at any instruction, with either GS: look at the base itself
 // (kernel addresses have the top bit set and programs cannot set such a base).
 trap_paranoid:
     push_registers
