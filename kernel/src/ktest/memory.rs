@@ -38,6 +38,17 @@ pub(super) fn no_page_is_writable_and_executable(_boot: &'static BootInfo) -> Ou
     Ok(())
 }
 
+pub(super) fn constants_cannot_be_written_anywhere(_boot: &'static BootInfo) -> Outcome {
+    let found = hal::memory_audit();
+    check!(found.writable_constants == 0, "{} pages let constants be written", found.writable_constants);
+    // One that holds an address, which boot had to write when it slid the image.
+    static SLID: &str = "slid";
+    let address = core::hint::black_box(&raw const SLID).addr() as u64;
+    let protection = hal::protection_at(address).ok_or("a static is not mapped")?;
+    check!(!protection.is_writable(), "the constant at {address:#x} can be written");
+    Ok(())
+}
+
 pub(super) fn frames_come_back(_boot: &'static BootInfo) -> Outcome {
     leaves_nothing(|| {
         let single: Vec<_> = (0..500).map_while(|_| frames::allocate()).collect();

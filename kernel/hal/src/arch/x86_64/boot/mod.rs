@@ -108,6 +108,13 @@ pub(crate) struct ImageLayout {
     pub(crate) symbols_len: u64,
 }
 
+impl ImageLayout {
+    /// What nobody may write after boot: text and constants, and the symbols behind the image.
+    pub(crate) fn constants(&self) -> [core::ops::Range<u64>; 2] {
+        [0..self.rodata_end, self.end..self.end + self.symbols_len]
+    }
+}
+
 /// The layout `linker.ld` and the packer chose.
 pub(crate) fn image_layout() -> ImageLayout {
     let start = image_start();
