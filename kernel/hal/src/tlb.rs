@@ -3,7 +3,8 @@
 //!
 //! One request at a time: the sender publishes a range, interrupts the other CPUs and waits until each has flushed.
 //! CPUs that wait to send serve requests meanwhile, so two senders never wait for each other. A CPU that spins for a
-//! lock with interrupts off would keep the sender waiting: so nobody sends while holding a spin lock, and debug builds panic.
+//! lock with interrupts off would keep the sender waiting: so nobody sends while holding a spin lock, which
+//! debug builds check.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

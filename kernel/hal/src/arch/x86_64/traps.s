@@ -93,7 +93,7 @@ save_user:
     jmp leave_user
 
 // Debug in a program is an exception like others, but for what the CPU pushed, which is on the debug stack: move it to
-// the thread's registers. `user_stack` is free for RAX: only SYSCALL's entry uses it, with no debug exception within.
+// the thread's registers. `user_stack` is free for RAX: only SYSCALL's entry uses it, and that is no program.
 trap_debug:
     test byte ptr [rsp + 24], 3
     jz trap_paranoid
@@ -111,8 +111,8 @@ trap_debug:
     mov rax, gs:[{user_stack}]
     jmp save_user
 
-// NMI, machine check, double fault and debug in the kernel come at any instruction, with either GS: look at the base itself
-// (kernel addresses have the top bit set and programs cannot set such a base).
+// NMI, machine check, double fault, and debug in the kernel, come at any instruction, with either GS: look at the base
+// itself (kernel addresses have the top bit set and programs cannot set such a base).
 trap_paranoid:
     push_registers
     clear_flags
