@@ -115,9 +115,10 @@ pub fn adopt() -> Arc<Context> {
 /// Ownership goes with the CPU: a context that is never switched to again keeps nobody alive but itself.
 ///
 /// # Panics
-/// If `to` is the running context.
+/// In debug builds, if `to` is the running context; release builds wait for ever.
 pub fn switch(to: Arc<Context>) {
     debug_assert!(!cpu::irqs_enabled(), "a switch with interrupts on");
+    debug_assert!(!is_running_here(&to), "a switch to the running context");
     // The last CPU of `to` may still be on its way out of `switch_stacks`: a few instructions. CPUs cannot wait for each
     // other in a circle: the scheduler makes a thread available in the critical section in which its CPU picks the next,
     // so each wait is for a CPU that picked earlier.
@@ -149,6 +150,10 @@ pub fn switch(to: Arc<Context>) {
         arch::context::switch(from.stack_pointer.get(), to.stack_pointer.get(), from.on_cpu.as_ptr().cast());
     }
     finish_switch();
+}
+
+fn is_running_here(context: &Arc<Context>) -> bool {
+    RUNNING.with(|running| running.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, context)))
 }
 
 /// Loads the root of `to`, the kernel's own if there is none. Each space knows which CPUs use it: from before its root

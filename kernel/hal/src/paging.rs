@@ -31,7 +31,8 @@ pub enum Caching {
     Uncached,
 }
 
-/// What a mapping allows. Nothing of the kernel's is both writable and executable: there is no constructor for it.
+/// What a mapping allows. The fields are hal's and no constant is a kernel page both writable and executable; a program
+/// may ask for such pages (`USER_WRITE_EXECUTE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protection {
     pub(crate) read: bool,
@@ -272,15 +273,18 @@ impl<M: TableMemory> Tables<M> {
     }
 
     /// Calls `visit` for each page of the kernel half.
-    pub fn for_each_kernel_page(&self, mut visit: impl FnMut(Protection)) {
+    pub fn for_each_kernel_page(&self, mut visit: impl FnMut(Mapping)) {
         self.visit_level(self.root, codec::LEVELS - 1, ENTRIES / 2, &mut visit);
     }
 
-    fn visit_level(&self, table: PhysAddr, level: u32, first: usize, visit: &mut impl FnMut(Protection)) {
+    fn visit_level(&self, table: PhysAddr, level: u32, first: usize, visit: &mut impl FnMut(Mapping)) {
         for entry in &self.memory.table(table)[first..] {
             match codec::decode(entry.load(Ordering::Relaxed), level) {
                 Entry::Empty => {}
-                Entry::Page(_, protection) => visit(protection),
+                Entry::Page(frame, protection) => {
+                    let size = if level == 0 { PageSize::Small } else { PageSize::Large };
+                    visit(Mapping { frame, size, protection });
+                }
                 Entry::Table(next) => self.visit_level(next, level - 1, 0, visit),
             }
         }

@@ -3,7 +3,8 @@
 //!
 //! One request at a time: the sender publishes a range, interrupts the other CPUs and waits until each has flushed.
 //! CPUs that wait to send serve requests meanwhile, so two senders never wait for each other. A CPU that spins for a
-//! lock with interrupts off would keep the sender waiting: so nobody sends while holding a spin lock.
+//! lock with interrupts off would keep the sender waiting: so nobody sends while holding a spin lock, which
+//! debug builds check.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -13,6 +14,7 @@ use crate::arch;
 use crate::cpu::{self, MAX_CPUS};
 use crate::frames;
 use crate::heap;
+use crate::lock_ranks;
 use crate::smp;
 
 /// Above this many pages everything is flushed instead.
@@ -53,6 +55,7 @@ pub fn drain_caches() {
 }
 
 fn ask(cpus: u64, request: Request) {
+    debug_assert!(!lock_ranks::any_held(), "a CPU that spins for a lock held here would never answer");
     let interrupts = cpu::irq_off();
     let me = cpu::id();
     if cpus & 1 << me != 0 {
@@ -137,6 +140,16 @@ mod tests {
                 assert_eq!(after.0 - before.0, ROUNDS * count as u64 - whole, "CPU {number}");
             }
         }
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "would never answer")]
+    fn nobody_sends_under_a_spin_lock() {
+        let _machine = simulation::machine();
+        let lock = crate::spin::Lock::<_, crate::rank::Log>::new(());
+        let _held = lock.lock();
+        drain_caches();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The one place where the kernel touches user addresses: the range is checked to lie in the user half, the access
 //! runs in instructions whose faults are caught, and SMAP forbids every other. May sleep in a page fault, so no spin
-//! lock is held across it.
+//! lock is held across it; debug builds panic.
 
 use alloc::vec::Vec;
 
@@ -11,6 +11,7 @@ use logic::addr::{PAGE_LEN, PAGE_SIZE, to_usize};
 
 use crate::arch;
 use crate::frames::SharedFrame;
+use crate::lock_ranks;
 
 /// Plain data: any bit pattern is a value, and there is no padding that would leak kernel memory.
 ///
@@ -31,6 +32,7 @@ plain!(u8, i8, u16, i16, u32, i32, u64, i64, usize, isize);
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
 fn check(address: u64, len: usize) -> Result<()> {
+    debug_assert!(!lock_ranks::any_held(), "user memory was touched under a spin lock");
     let len = u64::try_from(len).map_err(|_| Errno::EFAULT)?;
     match address.checked_add(len) {
         Some(end) if end <= arch::USER_TOP => Ok(()),

@@ -72,6 +72,16 @@ fn bytes_come_back_across_page_ends() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "under a spin lock")]
+fn no_spin_lock_is_held_across_a_copy() {
+    let _program = Program::load();
+    let lock = crate::spin::Lock::<_, crate::rank::Log>::new(());
+    let _held = lock.lock();
+    let _ = read::<u8>(WRITABLE);
+}
+
+#[test]
 fn what_is_not_user_memory_is_efault() {
     let _program = Program::load();
     let kernel = 0xffff_8880_0000_0000;

@@ -125,6 +125,12 @@ pub fn current() -> Arc<Thread> {
     cpu::without_interrupts(|| here().queue.lock().current.clone())
 }
 
+/// The running thread, once this CPU has a scheduler.
+#[cfg(debug_assertions)]
+pub(super) fn current_if_any() -> Option<Arc<Thread>> {
+    cpu::without_interrupts(|| Some(get(cpu::id())?.queue.lock().current.clone()))
+}
+
 /// The running thread, if the scheduler runs; for panics, which may have struck anywhere.
 pub fn try_current() -> Option<Arc<Thread>> {
     cpu::without_interrupts(|| Some(get(cpu::id())?.queue.try_lock()?.current.clone()))

@@ -330,6 +330,38 @@ fn a_mutex_is_not_locked_under_a_spin_lock() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+#[should_panic(
+    expected = "mutex order: lock Task (rank 20) must be taken before AddressSpace (rank 30), which is held"
+)]
+fn mutexes_are_taken_in_the_order_of_their_ranks() {
+    let _boot = boot();
+    let (outer, inner) = (Mutex::<_, rank::Task>::new(()), Mutex::<_, rank::AddressSpace>::new(()));
+    for _ in 0..2 {
+        let first = outer.lock();
+        let second = inner.lock();
+        // In any order: what counts is how they are taken.
+        drop(first);
+        drop(second);
+    }
+    let _inner = inner.lock();
+    let _outer = outer.lock();
+}
+
+#[test]
+fn threads_hold_mutexes_of_their_own() {
+    let boot = boot();
+    let inner = Arc::new(Mutex::<_, rank::AddressSpace>::new(()));
+    let outer = Arc::new(Mutex::<_, rank::Task>::new(()));
+    let holder = spawn("holder", move || {
+        let _inner = inner.lock();
+        sleep_ns(1000).unwrap();
+    });
+    let other = spawn("other", move || drop(outer.lock()));
+    boot.finish(&[holder, other]);
+}
+
+#[test]
 fn sleepers_wake_in_the_order_of_their_deadlines() {
     let boot = boot();
     let notes = Notes::default();

@@ -1,7 +1,8 @@
 //! Wait queues, and the one place where everything that can sleep sleeps.
 //!
 //! [`WaitQueue::block_until`] takes pure logic that says EAGAIN for "not yet"; it alone knows non-blocking files,
-//! timeouts and interruption. Lock: rank `WaitQueue`; wake-ups happen under it, nothing allocates under it.
+//! timeouts and interruption. Lock: rank `WaitQueue`; threads are taken out under it and woken after it, and nothing
+//! allocates under it.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
