@@ -7,6 +7,8 @@
 //! - [`limits`]: limits on names and arguments.
 //! - [`auxv`]: keys of the auxiliary vector.
 //! - [`signal`]: numbers, flags and codes of signals.
+//! - [`file`]: open flags, modes, device numbers, poll events.
+//! - [`time`]: times as structures.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -17,5 +19,7 @@ mod constants;
 pub mod limits;
 pub mod auxv;
 pub mod signal;
+pub mod file;
+pub mod time;
 
 pub use errno::{Errno, Result};

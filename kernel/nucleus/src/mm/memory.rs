@@ -117,7 +117,7 @@ impl Memory {
     /// ENOMEM.
     pub fn fork(&self) -> Result<Self> {
         let areas = self.areas.lock();
-        let child = Memory::new(areas.layout)?;
+        let mut child = Memory::new(areas.layout)?;
         for (to, from) in [
             (&child.limits.total, &self.limits.total),
             (&child.limits.data, &self.limits.data),
@@ -125,14 +125,14 @@ impl Memory {
         ] {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
-        let outcome = self.copy_areas(&areas, &child);
+        let outcome = self.copy_areas(&areas, &mut child);
         // Also after a failure: some pages may have lost the right to be written.
         self.space.flush(VirtAddr::ZERO, USER_TOP);
         outcome.map(|()| child)
     }
 
-    fn copy_areas(&self, from: &Areas, child: &Memory) -> Result<()> {
-        let mut areas = child.areas.lock();
+    fn copy_areas(&self, from: &Areas, child: &mut Memory) -> Result<()> {
+        let areas = child.areas.get_mut();
         areas.heap_end = from.heap_end;
         for area in from.map.iter().filter(|area| area.at_fork != AtFork::Absent) {
             if promises(area) {
@@ -184,7 +184,6 @@ pub(super) fn promises(area: &Area<Source>) -> bool {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        let committed = self.areas.lock().committed;
-        account::release(committed);
+        account::release(self.areas.get_mut().committed);
     }
 }

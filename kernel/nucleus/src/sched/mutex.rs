@@ -50,6 +50,11 @@ impl<T: ?Sized, R: Rank> Mutex<T, R> {
         }
     }
 
+    /// The data, which nobody else can reach.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.inner.get_mut()
+    }
+
     /// Takes the lock if nobody has it.
     ///
     /// # Panics
