@@ -35,6 +35,24 @@ impl<T: ?Sized, R: Rank> Mutex<T, R> {
     pub fn lock(&self) -> Guard<'_, T, R> {
         assert!(!lock_ranks::any_held(), "mutex {} was locked under a spin lock", R::NAME);
         held::acquire::<R>();
+        self.take()
+    }
+
+    /// Locks two mutexes of one rank, in the order of their addresses.
+    pub fn lock_both<'a>(first: &'a Self, second: &'a Self) -> (Guard<'a, T, R>, Guard<'a, T, R>) {
+        assert!(!lock_ranks::any_held(), "mutex {} was locked under a spin lock", R::NAME);
+        held::acquire::<R>();
+        held::acquire_pair::<R>();
+        if core::ptr::from_ref(first).addr() < core::ptr::from_ref(second).addr() {
+            let outer = first.take();
+            (outer, second.take())
+        } else {
+            let outer = second.take();
+            (first.take(), outer)
+        }
+    }
+
+    fn take(&self) -> Guard<'_, T, R> {
         if let Some(inner) = self.inner.try_lock() {
             return Guard::new(self, inner);
         }
@@ -120,6 +138,10 @@ mod held {
         note(|mutexes| mutexes.acquire(R::LEVEL, R::NAME));
     }
 
+    pub(super) fn acquire_pair<R: Rank>() {
+        note(|mutexes| mutexes.acquire_pair(R::LEVEL, R::NAME));
+    }
+
     pub(super) fn release<R: Rank>() {
         note(|mutexes| mutexes.release(R::LEVEL));
     }
@@ -137,5 +159,6 @@ mod held {
     use hal::rank::Rank;
 
     pub(super) fn acquire<R: Rank>() {}
+    pub(super) fn acquire_pair<R: Rank>() {}
     pub(super) fn release<R: Rank>() {}
 }
