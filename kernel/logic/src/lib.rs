@@ -23,6 +23,7 @@
 //! - [`elf`]: what to map to run a program.
 //! - [`exec`]: scripts, arguments and the first stack of a program.
 //! - [`signal`]: what is pending and what is done about it.
+//! - [`fd_table`]: open files by number.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -57,5 +58,6 @@ pub mod cpio;
 pub mod elf;
 pub mod exec;
 pub mod signal;
+pub mod fd_table;
 
 pub mod acpi;
