@@ -25,6 +25,7 @@
 //! - [`vma`]: the areas of a user address space.
 //! - [`exec`]: scripts, arguments and the first stack of a program.
 //! - [`signal`]: what is pending and what is done about it.
+//! - [`fd_table`]: open files by number.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -61,5 +62,6 @@ pub mod cred;
 pub mod vma;
 pub mod exec;
 pub mod signal;
+pub mod fd_table;
 
 pub mod acpi;
