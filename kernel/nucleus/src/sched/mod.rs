@@ -17,7 +17,7 @@ pub mod wait;
 
 pub use cpu::{current, preempt, run_other, start, yield_now};
 pub use mutex::Mutex;
-pub use thread::{Thread, ThreadId};
+pub use thread::{Owner, Thread, ThreadId};
 pub use timer::{sleep_ns, sleep_until};
 pub use wait::{Wait, WaitQueue, block_until_any};
 

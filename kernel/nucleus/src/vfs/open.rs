@@ -146,6 +146,15 @@ impl OpenFile {
         }
     }
 
+    /// A file the kernel reads for itself: nobody is asked.
+    ///
+    /// # Errors
+    /// ENXIO if there is nothing to open.
+    pub fn for_kernel(place: &Place) -> Result<Arc<Self>> {
+        let file = place.inode().clone().open(&Opening { flags: O_RDONLY, wait: Wait::UNINTERRUPTIBLE })?;
+        Ok(Arc::new(Self::new(file, Some(place.clone()), None, O_RDONLY, None)))
+    }
+
     /// An open file without a name.
     pub fn nameless(file: Arc<dyn File>, attributes: Attributes, flags: u32) -> Arc<Self> {
         Arc::new(Self::new(file, None, Some(attributes), flags, None))
