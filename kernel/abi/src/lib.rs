@@ -7,6 +7,7 @@
 //! - [`limits`]: limits on names and arguments.
 //! - [`auxv`]: keys of the auxiliary vector.
 //! - [`signal`]: numbers, flags and codes of signals.
+//! - [`termios`]: flags and requests of terminals.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -17,5 +18,6 @@ mod constants;
 pub mod limits;
 pub mod auxv;
 pub mod signal;
+pub mod termios;
 
 pub use errno::{Errno, Result};
