@@ -7,7 +7,7 @@ use hal::boot::BootInfo;
 use hal::context::Kind;
 use hal::power::EmulatorExit;
 use hal::{cpu, frames, power, smp, time, trap};
-use logic::cmdline::{self, BootOptions};
+use logic::cmdline::{self, BootOptions, Remark};
 use logic::cpuset::{CpuId, CpuSet};
 use logic::runq::Policy;
 use nucleus::sched::{self, Thread};
@@ -56,7 +56,7 @@ fn loader(boot: &BootInfo) -> impl core::fmt::Display {
         fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
             match self.0.loader.as_str() {
                 "" => write!(f, "{}", self.0.protocol),
-                name => write!(f, "{name} by {}", self.0.protocol),
+                name => write!(f, "{name} ({})", self.0.protocol),
             }
         }
     }
@@ -77,8 +77,10 @@ fn give_up(problem: &str) -> ! {
 
 fn describe(boot: &BootInfo) {
     info!("command line: {}", boot.command_line.as_str());
-    for remark in cmdline::remarks(boot.command_line.as_str()) {
-        warning!("command line: {remark}");
+    // A test build reads this word itself.
+    let is_ours = |remark: &Remark<'_>| cfg!(ktest) && remark.word().is_named("ktest");
+    for remark in cmdline::remarks(boot.command_line.as_str()).filter(|remark| !is_ours(remark)) {
+        warning!("{remark}");
     }
     let memory = frames::stats();
     info!(

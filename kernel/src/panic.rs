@@ -18,6 +18,9 @@ static PANICKING: AtomicUsize = AtomicUsize::new(NOBODY);
 /// `panic=`: seconds until reboot; 0 waits for ever, less reboots at once.
 static REBOOT_AFTER_S: AtomicI32 = AtomicI32::new(0);
 
+/// Advice of builds that check less.
+const MORE_CHECKS: &str = "run it again with PROFILE=dev, which checks more; then ";
+
 macro_rules! say {
     ($($argument:tt)*) => { console::print_unlocked(format_args!($($argument)*)) };
 }
@@ -34,7 +37,7 @@ fn on_panic(info: &PanicInfo<'_>) -> ! {
         Some(place) => say!("\nNacre panicked at {}:{}: {}\n", place.file(), place.line(), info.message()),
         None => say!("\nNacre panicked: {}\n", info.message()),
     }
-    // Two frames are this handler and core's.
+    // From this handler's frame, so the first line is core's `panic_fmt`.
     finish(backtrace::here(), None)
 }
 
@@ -76,7 +79,7 @@ fn finish(frame: u64, registers: Option<&Registers>) -> ! {
     print_backtrace(registers.map(|registers| registers.rip), frame);
     print_locks();
     print_events();
-    say!("What to do: run it again with PROFILE=dev, which checks more; then report all of the above.\n");
+    say!("What to do: {}report all of the above.\n", if cfg!(debug_assertions) { "" } else { MORE_CHECKS });
     stop()
 }
 

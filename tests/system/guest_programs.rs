@@ -14,11 +14,12 @@ enum Ending {
     Killed(i32, &'static str),
 }
 
-const PROGRAMS: [(&str, Ending); 4] = [
+const PROGRAMS: [(&str, Ending); 5] = [
     ("calls", Ending::Exited(0)),
     ("registers", Ending::Exited(0)),
     ("wild", Ending::Killed(11, "SIGSEGV")),
     ("privileged", Ending::Killed(11, "SIGSEGV")),
+    ("step", Ending::Killed(5, "SIGTRAP")),
 ];
 
 /// All tests of this file.

@@ -16,7 +16,8 @@ pub(crate) fn tests() -> Vec<Test> {
         ("panic/reason-and-place".to_string(), Box::new(reason_and_place)),
         ("panic/locks-held".to_string(), Box::new(locks_held)),
         ("panic/stack-overflow".to_string(), Box::new(stack_overflow)),
-        ("panic/reboot".to_string(), Box::new(reboot)),
+        ("panic/reboot".to_string(), Box::new(|name| reboots(name, crash("panic")))),
+        ("panic/reboot-without-help".to_string(), Box::new(|name| reboots(name, helpless()))),
         ("panic/stuck-cpu".to_string(), Box::new(stuck_cpu)),
     ]
 }
@@ -75,14 +76,22 @@ fn stack_overflow(name: &str) -> TestResult {
 }
 
 /// `panic=-1` resets at once; QEMU, told not to, exits instead. Without the debug-exit device, which would end it first.
-fn reboot(name: &str) -> TestResult {
-    let mut machine = crash("panic");
+fn reboots(name: &str, mut machine: Machine) -> TestResult {
     machine.command_line += " panic=-1";
     machine.has_debug_exit = false;
     let mut guest = Guest::start(name, &machine)?;
     guest.wait_for("What to do:")?;
     guest.expect_exit(0)?;
     Ok(())
+}
+
+/// No ACPI and no keyboard controller: only a triple fault resets this machine.
+fn helpless() -> Machine {
+    Machine {
+        boot: Boot::Kernel(Board::Microvm),
+        more_arguments: ["-machine", "acpi=off"].map(String::from).to_vec(),
+        ..crash("panic")
+    }
 }
 
 /// A CPU that spins with interrupts off for ten seconds is reported by the other, with its backtrace.

@@ -174,6 +174,19 @@ impl Errno {
     }
 }
 
+/// What a call that a signal interrupted says to the loop that made it. Programs never see these numbers: the call is made
+/// again, or ends with EINTR (Linux's include/linux/errno.h has the same four).
+impl Errno {
+    /// Made again if the handler has `SA_RESTART`, or there is none.
+    pub const ERESTARTSYS: Errno = Errno(512);
+    /// Always made again.
+    pub const ERESTARTNOINTR: Errno = Errno(513);
+    /// Made again only if no handler runs.
+    pub const ERESTARTNOHAND: Errno = Errno(514);
+    /// As `ERESTARTNOHAND`, but by restart_syscall(2): the time that is left is known there.
+    pub const ERESTART_RESTARTBLOCK: Errno = Errno(516);
+}
+
 impl fmt::Debug for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {

@@ -4,10 +4,12 @@
 //! - [`errno`]: error numbers and the `Result` every fallible function returns.
 //! - [`sysno`]: system call numbers.
 //! - `constants`: the form of the tables that follow.
-//! - [`limits`]: limits on names and arguments.
+//! - [`limits`]: limits on what execve(2) takes.
 //! - [`auxv`]: keys of the auxiliary vector.
 //! - [`signal`]: numbers, flags and codes of signals.
 //! - [`termios`]: flags and requests of terminals.
+//! - [`file`]: open flags, modes, device numbers, poll events.
+//! - [`time`]: times as structures.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,5 +21,7 @@ pub mod limits;
 pub mod auxv;
 pub mod signal;
 pub mod termios;
+pub mod file;
+pub mod time;
 
 pub use errno::{Errno, Result};

@@ -40,6 +40,8 @@ pub enum Kind {
     Kernel,
     /// User code too: has FPU state.
     User,
+    /// The same, with a copy of the running thread's FPU state: what fork(2) makes.
+    UserCopy,
 }
 
 impl Context {
@@ -52,6 +54,14 @@ impl Context {
         let fpu = match kind {
             Kind::Kernel => None,
             Kind::User => Some(UnsafeCell::new(Fpu::new()?)),
+            Kind::UserCopy => {
+                let mut fpu = Fpu::new()?;
+                with_current_fpu(|current| {
+                    current.save_if_loaded();
+                    fpu.area.copy_from_slice(&current.area);
+                })?;
+                Some(UnsafeCell::new(fpu))
+            }
         };
         // SAFETY: the stack is new and ours.
         let pointer = unsafe { arch::context::prepare_stack(stack.top(), entry, argument) };
@@ -105,9 +115,10 @@ pub fn adopt() -> Arc<Context> {
 /// Ownership goes with the CPU: a context that is never switched to again keeps nobody alive but itself.
 ///
 /// # Panics
-/// If `to` is the running context.
+/// In debug builds, if `to` is the running context; release builds wait for ever.
 pub fn switch(to: Arc<Context>) {
     debug_assert!(!cpu::irqs_enabled(), "a switch with interrupts on");
+    debug_assert!(!is_running_here(&to), "a switch to the running context");
     // The last CPU of `to` may still be on its way out of `switch_stacks`: a few instructions. CPUs cannot wait for each
     // other in a circle: the scheduler makes a thread available in the critical section in which its CPU picks the next,
     // so each wait is for a CPU that picked earlier.
@@ -117,9 +128,10 @@ pub fn switch(to: Arc<Context>) {
     let to_pointer = Arc::as_ptr(&to);
     let from_pointer = RUNNING.with(|running| {
         // SAFETY: `to` was won above; its cells are this CPU's from here on.
-        let root =
-            unsafe { (*to.space.get()).as_ref().map_or_else(memory::kernel_root, |space| space.root()) };
-        load_root(running, root);
+        let space = unsafe { (*to.space.get()).as_ref() };
+        // SAFETY: the running context's cells are this CPU's.
+        let left = running.current.as_ref().and_then(|from| unsafe { (*from.space.get()).as_ref() });
+        change_space(&mut running.root, left, space);
         running.previous = running.current.replace(to);
         running.previous.as_ref().map_or(core::ptr::null(), Arc::as_ptr)
     });
@@ -140,12 +152,26 @@ pub fn switch(to: Arc<Context>) {
     finish_switch();
 }
 
-fn load_root(running: &mut Running, root: PhysAddr) {
-    if running.root != root {
-        running.root = root;
-        // SAFETY: every root maps the kernel alike (`share_kernel_half`); the context that is about to be current, or
-        // is, owns the space, so the root is not freed while the CPU uses it.
-        unsafe { arch::paging::load_root(root) };
+fn is_running_here(context: &Arc<Context>) -> bool {
+    RUNNING.with(|running| running.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, context)))
+}
+
+/// Loads the root of `to`, the kernel's own if there is none. Each space knows which CPUs use it: from before its root
+/// is loaded until after another one is.
+fn change_space(loaded: &mut PhysAddr, from: Option<&Arc<AddressSpace>>, to: Option<&Arc<AddressSpace>>) {
+    let root = to.map_or_else(memory::kernel_root, |space| space.root());
+    if *loaded == root {
+        return;
+    }
+    *loaded = root;
+    if let Some(space) = to {
+        space.note_entered();
+    }
+    // SAFETY: every root maps the kernel alike (`share_kernel_half`); the context that is about to be current, or
+    // is, owns the space, so the root is not freed while the CPU uses it.
+    unsafe { arch::paging::load_root(root) };
+    if let Some(space) = from {
+        space.note_left();
     }
 }
 
@@ -157,11 +183,11 @@ pub fn enter_space(space: Option<Arc<AddressSpace>>) {
     let old = RUNNING.with(|running| {
         // Nobody else would keep the space that is about to be loaded.
         assert!(running.current.is_some(), "a CPU without a context entered a space");
-        let root = space.as_ref().map_or_else(memory::kernel_root, |space| space.root());
-        load_root(running, root);
         let context = running.current.as_ref()?;
         // SAFETY: the context runs on this CPU, so its cells are this CPU's, and interrupts are off.
-        core::mem::replace(unsafe { &mut *context.space.get() }, space)
+        let old = unsafe { &mut *context.space.get() };
+        change_space(&mut running.root, old.as_ref(), space.as_ref());
+        core::mem::replace(old, space)
     });
     // Outside: freeing a space takes locks and time.
     drop(old);
@@ -180,6 +206,51 @@ pub(crate) fn load_user_state(fs_base: u64, gs_base: u64) {
             // SAFETY: the context runs on this CPU, so only this CPU touches the cell, and interrupts are off.
             Some(fpu) => unsafe { (*fpu.get()).load(fs_base, gs_base) },
             None => panic!("a kernel thread entered user mode"),
+        }
+    });
+}
+
+/// Runs `work` on the running thread's FPU state, interrupts off.
+fn with_current_fpu<R>(work: impl FnOnce(&mut Fpu) -> R) -> abi::Result<R> {
+    RUNNING.with(|running| match running.current.as_ref().and_then(|context| context.fpu.as_ref()) {
+        // SAFETY: the context runs on this CPU, so only this CPU touches the cell, and interrupts are off.
+        Some(fpu) => Ok(work(unsafe { &mut *fpu.get() })),
+        None => Err(abi::Errno::EINVAL),
+    })
+}
+
+/// Copies the running thread's FPU state to `to`, which is as long as `fpu_bytes` says.
+pub(crate) fn save_fpu_to(to: &mut [u8]) -> abi::Result<()> {
+    with_current_fpu(|fpu| {
+        fpu.save_if_loaded();
+        to.copy_from_slice(&fpu.bytes_mut()[..to.len()]);
+    })
+}
+
+/// Makes `from`, which the caller has checked (`arch::context::check_fpu`), the running thread's FPU state.
+pub(crate) fn load_fpu_from(from: &[u8]) -> abi::Result<()> {
+    with_current_fpu(|fpu| {
+        fpu.bytes_mut()[..from.len()].copy_from_slice(from);
+        fpu.loaded_on = 0;
+    })
+}
+
+/// Gives the running thread the FPU state of a new program.
+///
+/// # Errors
+/// EINVAL for a kernel thread.
+pub fn reset_fpu() -> abi::Result<()> {
+    with_current_fpu(|fpu| {
+        arch::context::fresh_fpu(fpu.bytes_mut());
+        fpu.loaded_on = 0;
+    })
+}
+
+/// Loads other segment bases if the CPU holds the running thread's; if not, they come with the rest.
+pub(crate) fn change_bases(fs_base: u64, gs_base: u64) {
+    let _ = with_current_fpu(|fpu| {
+        if fpu.is_loaded_here() {
+            arch::context::load_bases(fs_base, gs_base);
         }
     });
 }
@@ -208,10 +279,14 @@ impl Fpu {
         let mut area = Vec::new();
         area.try_reserve_exact(lines).map_err(|_| abi::Errno::ENOMEM)?;
         area.resize(lines, FpuLine([0; 64]));
-        // SAFETY: `FpuLine` is 64 plain bytes without padding, and the vector holds `lines` of them.
-        let bytes = unsafe { core::slice::from_raw_parts_mut(area.as_mut_ptr().cast(), lines * 64) };
-        arch::context::fresh_fpu(bytes);
-        Ok(Fpu { area, loaded_on: 0, id: NEXT_ID.fetch_add(1, Ordering::Relaxed) })
+        let mut fpu = Fpu { area, loaded_on: 0, id: NEXT_ID.fetch_add(1, Ordering::Relaxed) };
+        arch::context::fresh_fpu(fpu.bytes_mut());
+        Ok(fpu)
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: `FpuLine` is 64 plain bytes without padding.
+        unsafe { core::slice::from_raw_parts_mut(self.area.as_mut_ptr().cast(), self.area.len() * 64) }
     }
 
     fn is_loaded_here(&self) -> bool {

@@ -4,6 +4,9 @@
 //! front. A frame is owned by a [`Frame`] or [`Block`] that frees it when dropped; memory reached through them is the
 //! direct map. Debug builds fill freed frames and look for writes to them when they are handed out again.
 
+mod large;
+mod shared;
+
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::{Errno, Result};
@@ -17,6 +20,9 @@ use crate::memory;
 use crate::percpu;
 use crate::rank;
 use crate::spin::{Lock, Once};
+
+pub use large::LargeFrame;
+pub use shared::{SharedFrame, shared_in_use};
 
 /// Zones one machine may have; more nodes than this have their memory left unused, with a sentence.
 const MAX_ZONES: usize = 16;
@@ -38,7 +44,7 @@ struct Zones {
 }
 
 static ZONES: Once<Zones> = Once::new();
-/// Frames handed out whose owner forgot them on purpose (`leak`): boot structures that live for ever.
+/// Frames of all zones, free or not.
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
 static METADATA_BYTES: AtomicUsize = AtomicUsize::new(0);
 
@@ -71,6 +77,7 @@ pub struct Stats {
 pub fn init(map: &MemoryMap, nodes: &[NodeRange]) -> Result<()> {
     poison::choose_pattern();
     let mut map = map.clone();
+    shared::init(&mut map)?;
     let plan = zone_plan::<_, MAX_ZONES>(&map, nodes).map_err(|_| Errno::ENOMEM)?;
     let mut records = [const { None }; MAX_ZONES];
     for (slot, planned) in records.iter_mut().zip(plan.zones()) {
@@ -143,6 +150,14 @@ impl Zones {
         })
     }
 
+    /// Makes single frames of an allocated block.
+    fn split(&self, start: FrameNo, order: Order) {
+        let owner = self.slots.iter().flatten().find(|slot| slot.span.contains(start));
+        if owner.and_then(|slot| slot.zone.lock().split_allocated(start, order).ok()).is_none() {
+            panic!("splitting {start:?}, order {}, which is not allocated", order.get());
+        }
+    }
+
     fn free(&self, start: FrameNo, order: Order) {
         let owner = self.slots.iter().flatten().find(|slot| slot.span.contains(start));
         let freed = owner.map(|slot| slot.zone.lock().free(start, order));
@@ -185,7 +200,9 @@ pub fn allocate_zeroed() -> Option<Frame> {
 /// A block of `1 << order` frames below the end of `bound`.
 pub fn allocate_block(order: Order, bound: ZoneKind) -> Option<Block> {
     let start = ZONES.get()?.allocate(order, bound)?;
-    Some(Block { start, order })
+    let block = Block { start, order };
+    poison::check_block(&block);
+    Some(block)
 }
 
 impl Frame {
@@ -314,9 +331,10 @@ pub fn for_each_zone(mut visit: impl FnMut(ZoneKey, [u32; Order::COUNT])) {
 
 #[cfg(debug_assertions)]
 mod poison {
-    use super::{Block, Frame};
-
+    use core::mem::ManuallyDrop;
     use core::sync::atomic::{AtomicU64, Ordering};
+
+    use super::{Block, Frame};
 
     /// Another one each boot, or what a boot before a reset left in RAM would look like a freed frame.
     static PATTERN: AtomicU64 = AtomicU64::new(0x5a5a_6b6b_5a5a_6b6b);
@@ -334,10 +352,13 @@ mod poison {
     }
 
     pub(super) fn fill_block(block: &mut Block) {
-        for number in (block.start.get()..).take(block.order.frames() as usize) {
-            let mut frame = core::mem::ManuallyDrop::new(Frame(logic::addr::FrameNo::new(number)));
-            fill(&mut frame);
-        }
+        frames_of(block).for_each(|mut frame| fill(&mut frame));
+    }
+
+    /// The frames of a block, which keeps them.
+    fn frames_of(block: &Block) -> impl Iterator<Item = ManuallyDrop<Frame>> {
+        let numbers = (block.start.get()..).take(block.order.frames() as usize);
+        numbers.map(|number| ManuallyDrop::new(Frame(logic::addr::FrameNo::new(number))))
     }
 
     /// A frame that starts with the pattern was freed through `fill`, so all of it must still be the pattern.
@@ -347,6 +368,10 @@ mod poison {
         if words[0] == pattern && words.iter().any(|word| *word != pattern) {
             panic!("frame {:?} was written to after it was freed", frame.address());
         }
+    }
+
+    pub(super) fn check_block(block: &Block) {
+        frames_of(block).for_each(|frame| check(&frame));
     }
 }
 
@@ -358,6 +383,7 @@ mod poison {
     pub(super) fn fill(_frame: &mut Frame) {}
     pub(super) fn fill_block(_block: &mut Block) {}
     pub(super) fn check(_frame: &Frame) {}
+    pub(super) fn check_block(_block: &Block) {}
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! Small objects come from slabs ([`logic::slab`]) through a pair of magazines for each CPU and size, which take no
 //! lock; a slab class has a spin lock (rank `Heap`). Larger ones, to half a block, come from `buddy_system_allocator`,
 //! fed with blocks of frames; the largest are blocks of frames themselves. Failure is a null pointer, and the callers
-//! use `try_` functions. Debug builds fill freed objects; a double free is found by the slab's bitmap in any build,
-//! once the object has left the magazines.
+//! use `try_` functions. Debug builds fill free objects of slabs and look for writes to them when they are handed out;
+//! a double free is found by the slab's bitmap in any build, once the object has left the magazines.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;
@@ -67,7 +67,6 @@ unsafe impl GlobalAlloc for Heap {
 
     #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        poison(pointer, layout.size());
         match class_for(layout.size(), layout.align()) {
             Some(class) => free_small(class, pointer),
             None if layout.size().max(layout.align()) <= LARGE_LIMIT => free_large(pointer, layout),
@@ -76,10 +75,26 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
+/// What free memory of slabs and of the large end is filled with; whole blocks have the frames' pattern.
+const POISON: u8 = 0x6b;
+
 fn poison(pointer: *mut u8, len: usize) {
     if cfg!(debug_assertions) {
-        // SAFETY: the object is being freed, so its owner gave up all access; `len` is its size.
-        unsafe { pointer.write_bytes(0x6b, len) };
+        // SAFETY: callers free these bytes, or have just got them and not handed them out: nobody else uses them.
+        unsafe { pointer.write_bytes(POISON, len) };
+    }
+}
+
+/// Whether all of a free object of a slab still is as `poison` left it.
+fn check_poison(address: usize, class: ClassIndex) {
+    if cfg!(debug_assertions) {
+        let words: *const [u8; 8] = core::ptr::with_exposed_provenance(address);
+        // SAFETY: the object is free and the caller's, aligned, and its size is a multiple of 8.
+        let words = unsafe { core::slice::from_raw_parts(words, class.layout().object_size as usize / 8) };
+        assert!(
+            words.iter().all(|word| *word == [POISON; 8]),
+            "heap object {address:#x} was written to after it was freed"
+        );
     }
 }
 
@@ -89,6 +104,9 @@ fn allocate_small(class: ClassIndex) -> *mut u8 {
         let pair = &mut magazines[class.slot()];
         pair.pop().or_else(|| refill(class, pair))
     });
+    if let Some(address) = address {
+        check_poison(address, class);
+    }
     address.map_or(core::ptr::null_mut(), core::ptr::with_exposed_provenance_mut)
 }
 
@@ -123,6 +141,7 @@ fn take_object(slabs: &mut SlabClass, class: ClassIndex) -> Option<usize> {
 fn add_slab(slabs: &mut SlabClass, class: ClassIndex) -> Option<()> {
     let block = frames::allocate_block(class.layout().order, ZoneKind::Normal)?;
     let header: *mut SlabHeader = memory::direct(block.address()).cast();
+    poison(header.cast(), block.len());
     let start = block.into_raw();
     // SAFETY: the block is ours alone; a header fits its first bytes and is aligned with the frame.
     unsafe { header.write(SlabHeader::new(class, start)) };
@@ -133,6 +152,7 @@ fn add_slab(slabs: &mut SlabClass, class: ClassIndex) -> Option<()> {
 }
 
 fn free_small(class: ClassIndex, pointer: *mut u8) {
+    poison(pointer, class.layout().object_size as usize);
     let address = pointer.expose_provenance();
     percpu::with_magazines(|magazines| {
         let pair = &mut magazines[class.slot()];
@@ -198,6 +218,7 @@ fn allocate_large(layout: Layout) -> *mut u8 {
 }
 
 fn free_large(pointer: *mut u8, layout: Layout) {
+    poison(pointer, layout.size());
     let Some(pointer) = NonNull::new(pointer) else { return };
     // SAFETY: `allocate_large` returned it for this layout.
     unsafe { LARGE.lock().dealloc(pointer, layout) };

@@ -64,4 +64,4 @@ mod arch;
 
 #[cfg(not(target_os = "none"))]
 pub use arch::simulation;
-pub use tables::{Audit, audit as memory_audit, is_mapped};
+pub use tables::{Audit, audit as memory_audit, is_mapped, protection_at};

@@ -4,11 +4,15 @@
 //! has only an early window), the running kernel and host tests. Callers hold whatever lock protects the tables.
 //! Spec: Intel SDM volume 3, section 4.5.
 
+mod range;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, to_usize};
 
 use crate::arch::paging as codec;
+
+pub use range::Slot;
 
 /// Entries of one table.
 pub const ENTRIES: usize = 512;
@@ -27,9 +31,11 @@ pub enum Caching {
     Uncached,
 }
 
-/// What a mapping allows. Nothing is both writable and executable: there is no constructor for it.
+/// What a mapping allows. The fields are hal's and no constant is a kernel page both writable and executable; a program
+/// may ask for such pages (`USER_WRITE_EXECUTE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protection {
+    pub(crate) read: bool,
     pub(crate) write: bool,
     pub(crate) execute: bool,
     pub(crate) user: bool,
@@ -37,7 +43,8 @@ pub struct Protection {
 }
 
 impl Protection {
-    const READ: Self = Protection { write: false, execute: false, user: false, caching: Caching::WriteBack };
+    const READ: Self =
+        Protection { read: true, write: false, execute: false, user: false, caching: Caching::WriteBack };
     /// Kernel code.
     pub const KERNEL_TEXT: Self = Protection { execute: true, ..Self::READ };
     /// Kernel constants.
@@ -46,6 +53,8 @@ impl Protection {
     pub const KERNEL_DATA: Self = Protection { write: true, ..Self::READ };
     /// Device registers.
     pub const DEVICE: Self = Protection { write: true, caching: Caching::Uncached, ..Self::READ };
+    /// User memory that exists and that nobody may touch.
+    pub const USER_NONE: Self = Protection { read: false, ..Self::USER_READ };
     /// User memory that can only be read.
     pub const USER_READ: Self = Protection { user: true, ..Self::READ };
     /// User memory that can be written.
@@ -54,6 +63,23 @@ impl Protection {
     pub const USER_EXECUTE: Self = Protection { execute: true, ..Self::USER_READ };
     /// User memory that a program asked to be written and executed; its own decision, as on Linux.
     pub const USER_WRITE_EXECUTE: Self = Protection { execute: true, ..Self::USER_WRITE };
+
+    /// Whether the page may be touched at all.
+    pub const fn is_readable(self) -> bool {
+        self.read
+    }
+
+    /// The same without the right to write.
+    #[must_use]
+    pub const fn without_write(self) -> Self {
+        Protection { write: false, ..self }
+    }
+
+    /// The same with the right to write.
+    #[must_use]
+    pub const fn with_write(self) -> Self {
+        Protection { write: true, ..self }
+    }
 
     /// Whether writes are allowed.
     pub const fn is_writable(self) -> bool {
@@ -247,15 +273,18 @@ impl<M: TableMemory> Tables<M> {
     }
 
     /// Calls `visit` for each page of the kernel half.
-    pub fn for_each_kernel_page(&self, mut visit: impl FnMut(Protection)) {
+    pub fn for_each_kernel_page(&self, mut visit: impl FnMut(Mapping)) {
         self.visit_level(self.root, codec::LEVELS - 1, ENTRIES / 2, &mut visit);
     }
 
-    fn visit_level(&self, table: PhysAddr, level: u32, first: usize, visit: &mut impl FnMut(Protection)) {
+    fn visit_level(&self, table: PhysAddr, level: u32, first: usize, visit: &mut impl FnMut(Mapping)) {
         for entry in &self.memory.table(table)[first..] {
             match codec::decode(entry.load(Ordering::Relaxed), level) {
                 Entry::Empty => {}
-                Entry::Page(_, protection) => visit(protection),
+                Entry::Page(frame, protection) => {
+                    let size = if level == 0 { PageSize::Small } else { PageSize::Large };
+                    visit(Mapping { frame, size, protection });
+                }
                 Entry::Table(next) => self.visit_level(next, level - 1, 0, visit),
             }
         }

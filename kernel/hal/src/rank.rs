@@ -30,10 +30,30 @@ ranks! {
     ProcessTree = 10;
     /// One process: its memory and what its threads share.
     Task = 20;
+    /// The open files of a process.
+    FdTable = 22;
+    /// The working directory and the like of a process.
+    FsContext = 23;
+    /// The position of an open file.
+    Position = 24;
+    /// One pipe, terminal or the like: what a copy to user memory may happen under.
+    Stream = 26;
     /// The map of areas of a user address space.
     AddressSpace = 30;
+    /// The table of mounts.
+    Mount = 32;
+    /// Two directories that one rename changes, and nothing else.
+    Rename = 33;
+    /// The names known of one directory.
+    Names = 34;
+    /// One file of a file system: its attributes, its directory, its pages.
+    Inode = 36;
     /// The list of all threads.
     ThreadList = 40;
+    /// Where in the tree one name is.
+    NamePlace = 45;
+    /// Small tables of the kernel that are looked at and left: who runs and who writes a file, devices by number.
+    Table = 47;
     /// The waiters of one wait queue.
     WaitQueue = 50;
     /// The timers of one CPU.

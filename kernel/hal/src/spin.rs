@@ -67,6 +67,12 @@ impl<T: ?Sized, R: Rank> Lock<T, R> {
         }
     }
 
+    /// Takes this lock while `first`, of the same rank, is held: for one that nobody else can know yet, so that no order
+    /// is needed.
+    pub fn lock_second<'a>(&'a self, _first: &Guard<'_, T, R>) -> Guard<'a, T, R> {
+        self.lock_paired()
+    }
+
     fn lock_paired(&self) -> Guard<'_, T, R> {
         let interrupts = cpu::irq_off();
         lock_ranks::acquire_pair(R::LEVEL, R::NAME);

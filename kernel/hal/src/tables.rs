@@ -4,9 +4,10 @@
 
 use logic::addr::{PhysAddr, VirtAddr};
 
+use crate::arch;
 use crate::frames;
 use crate::memory::{direct, kernel_root};
-use crate::paging::{Table, TableMemory, Tables};
+use crate::paging::{Mapping, Protection, Table, TableMemory, Tables};
 use crate::rank;
 use crate::spin::Lock;
 
@@ -53,17 +54,27 @@ pub struct Audit {
     pub writable_and_executable: usize,
     /// Those that programs can reach: must be none.
     pub user: usize,
+    /// Those through which the image's text, constants or symbols can be written: must be none.
+    pub writable_constants: usize,
 }
 
 /// Looks at every mapping of the kernel half.
 pub fn audit() -> Audit {
     let mut audit = Audit::default();
+    let layout = arch::image_layout();
     with_kernel_tables(|tables| {
-        tables.for_each_kernel_page(|protection| {
+        let image = tables.lookup(VirtAddr::new(arch::image_start())).map_or(0, |found| found.frame.get());
+        let is_constant = |mapping: &Mapping| {
+            let (start, end) = (mapping.frame.get(), mapping.frame.get() + mapping.size.bytes());
+            layout.constants().iter().any(|part| start < image + part.end && image + part.start < end)
+        };
+        tables.for_each_kernel_page(|mapping| {
+            let protection = mapping.protection;
             audit.pages += 1;
             audit.executable += usize::from(protection.execute);
             audit.writable_and_executable += usize::from(protection.write && protection.execute);
             audit.user += usize::from(protection.user);
+            audit.writable_constants += usize::from(protection.write && is_constant(&mapping));
         });
     });
     audit
@@ -71,5 +82,11 @@ pub fn audit() -> Audit {
 
 /// Whether anything is mapped at a kernel address.
 pub fn is_mapped(address: u64) -> bool {
-    Tables::new(kernel_root(), DirectTables).lookup(VirtAddr::new(address)).is_some()
+    protection_at(address).is_some()
+}
+
+/// What is allowed at a kernel address; `None` where nothing is mapped.
+pub fn protection_at(address: u64) -> Option<Protection> {
+    let tables = Tables::new(kernel_root(), DirectTables);
+    tables.lookup(VirtAddr::new(address)).map(|mapping| mapping.protection)
 }

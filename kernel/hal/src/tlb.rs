@@ -3,7 +3,8 @@
 //!
 //! One request at a time: the sender publishes a range, interrupts the other CPUs and waits until each has flushed.
 //! CPUs that wait to send serve requests meanwhile, so two senders never wait for each other. A CPU that spins for a
-//! lock with interrupts off would keep the sender waiting: so nobody sends while holding a spin lock.
+//! lock with interrupts off would keep the sender waiting: so nobody sends while holding a spin lock, which
+//! debug builds check.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -13,6 +14,7 @@ use crate::arch;
 use crate::cpu::{self, MAX_CPUS};
 use crate::frames;
 use crate::heap;
+use crate::lock_ranks;
 use crate::smp;
 
 /// Above this many pages everything is flushed instead.
@@ -38,20 +40,28 @@ const _: () = assert!(MAX_CPUS <= 64, "one bit for each CPU");
 
 /// Makes all CPUs forget `pages` pages of kernel mappings from `start` on.
 pub(crate) fn flush_kernel(start: VirtAddr, pages: u64) {
-    ask_everybody(Request::Flush { start: start.get(), pages });
+    ask(u64::MAX, Request::Flush { start: start.get(), pages });
+}
+
+/// Makes the CPUs of a mask, a bit each, forget `pages` pages of user mappings from `start` on.
+pub(crate) fn flush_user(cpus: u64, start: VirtAddr, pages: u64) {
+    ask(cpus, Request::Flush { start: start.get(), pages });
 }
 
 /// Makes all CPUs give back the frames and heap objects they keep for themselves: for memory pressure, and before
 /// memory is counted.
 pub fn drain_caches() {
-    ask_everybody(Request::DrainCaches);
+    ask(u64::MAX, Request::DrainCaches);
 }
 
-fn ask_everybody(request: Request) {
+fn ask(cpus: u64, request: Request) {
+    debug_assert!(!lock_ranks::any_held(), "a CPU that spins for a lock held here would never answer");
     let interrupts = cpu::irq_off();
     let me = cpu::id();
-    serve(request);
-    let others = smp::online_mask() & !(1 << me);
+    if cpus & 1 << me != 0 {
+        serve(request);
+    }
+    let others = smp::online_mask() & cpus & !(1 << me);
     if others != 0 {
         // A CPU that waits for its turn keeps serving the one whose turn it is: no lock, or two senders with
         // interrupts off would wait for each other.
@@ -130,6 +140,16 @@ mod tests {
                 assert_eq!(after.0 - before.0, ROUNDS * count as u64 - whole, "CPU {number}");
             }
         }
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "would never answer")]
+    fn nobody_sends_under_a_spin_lock() {
+        let _machine = simulation::machine();
+        let lock = crate::spin::Lock::<_, crate::rank::Log>::new(());
+        let _held = lock.lock();
+        drain_caches();
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub trait Handlers: Sync {
     fn device(&self, vector: u8);
     /// An interrupt of kernel code is over and interrupts were on: the place to switch threads.
     fn preempt(&self);
-    /// The kernel touched user memory at `address` and faulted. True if the access may be tried again.
+    /// The kernel touched user memory at `address` and faulted. True if the access may be tried again. Interrupts are on,
+    /// unlike in all others: the handler may sleep.
     fn user_fault(&self, address: u64, is_write: bool) -> bool;
     /// Another CPU wants to know where this one is (an NMI: any lock may be held).
     fn report_place(&self, registers: &Registers);
@@ -103,8 +104,20 @@ pub(crate) fn after_kernel_interrupt(registers: &Registers) {
     }
 }
 
-pub(crate) fn resolve_user_fault(address: u64, error: u64) -> bool {
-    HANDLERS.get().is_some_and(|handlers| handlers.user_fault(address, error & ERROR_WRITE != 0))
+/// The kernel touched user memory and faulted; true if it may try again. What resolves the fault may sleep, so interrupts
+/// are on meanwhile if they were.
+pub(crate) fn resolve_user_fault(registers: &Registers, address: u64) -> bool {
+    if registers.rflags & RFLAGS_IF == 0 {
+        return false;
+    }
+    let were_on = crate::cpu::irqs_enabled();
+    crate::cpu::irq_on();
+    let is_write = registers.error & ERROR_WRITE != 0;
+    let is_resolved = HANDLERS.get().is_some_and(|handlers| handlers.user_fault(address, is_write));
+    if !were_on {
+        let _ = crate::cpu::irq_off();
+    }
+    is_resolved
 }
 
 pub(crate) fn fatal(registers: &Registers, address: Option<u64>) -> ! {

@@ -3,12 +3,16 @@
 //! [`UserContext::run`] goes to ring 3 and returns why it came back: the loop around it (kernel/src/usermode.rs) is
 //! the whole way of a system call. Only the thread itself touches its context.
 
+mod signal_frame;
+
 use logic::addr::VirtAddr;
 
 use crate::arch;
 use crate::context;
 use crate::cpu;
 use crate::trap::Registers;
+
+pub use signal_frame::{AlternateStack, Delivery, Restored};
 
 /// First address programs cannot have.
 pub const USER_TOP: u64 = arch::USER_TOP;
@@ -54,6 +58,7 @@ pub enum AccessKind {
 }
 
 /// A thread's user registers.
+#[derive(Clone)]
 pub struct UserContext {
     registers: Registers,
     fs_base: u64,
@@ -101,6 +106,68 @@ impl UserContext {
     #[inline]
     pub fn set_result(&mut self, value: u64) {
         self.registers.rax = value;
+    }
+
+    /// Takes a system call back: the program will make it again, as call `number`.
+    pub fn restart_call(&mut self, number: u64) {
+        self.registers.rax = number;
+        // SYSCALL is two bytes long.
+        self.registers.rip = self.registers.rip.wrapping_sub(2);
+    }
+
+    /// The next return to user mode sets every register, RCX and R11 too.
+    fn set_all_registers_on_return(&mut self) {
+        self.registers.vector = 0;
+    }
+
+    /// Moves the stack: for a new thread.
+    pub fn set_stack(&mut self, stack: u64) {
+        self.registers.rsp = stack;
+    }
+
+    /// The stack pointer.
+    pub fn stack(&self) -> u64 {
+        self.registers.rsp
+    }
+
+    /// The base of FS, where threads keep their own data.
+    pub fn fs_base(&self) -> u64 {
+        self.fs_base
+    }
+
+    /// The base of GS.
+    pub fn gs_base(&self) -> u64 {
+        self.gs_base
+    }
+
+    /// Sets the base of FS of the running thread, or of one that has not run yet. Bases outside the user half, which the
+    /// CPU might refuse, are not taken.
+    pub fn set_fs_base(&mut self, base: u64) -> bool {
+        self.set_bases(base, self.gs_base)
+    }
+
+    /// Sets the base of GS; as `set_fs_base`.
+    pub fn set_gs_base(&mut self, base: u64) -> bool {
+        self.set_bases(self.fs_base, base)
+    }
+
+    fn set_bases(&mut self, fs_base: u64, gs_base: u64) -> bool {
+        if fs_base >= USER_TOP || gs_base >= USER_TOP {
+            return false;
+        }
+        (self.fs_base, self.gs_base) = (fs_base, gs_base);
+        context::change_bases(fs_base, gs_base);
+        true
+    }
+
+    /// The same registers for a new thread, which has not run yet: the bases come with its first run.
+    #[must_use]
+    pub fn for_child(&self, stack: Option<u64>, fs_base: Option<u64>) -> Self {
+        let mut child = self.clone();
+        child.registers.rax = 0;
+        child.registers.rsp = stack.unwrap_or(self.registers.rsp);
+        child.fs_base = fs_base.filter(|&base| base < USER_TOP).unwrap_or(self.fs_base);
+        child
     }
 
     /// Runs user code on behalf of the running thread until it traps. Interrupts are on before and

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down, to_usize};
 
 use crate::frames;
+use crate::lock_ranks;
 use crate::memory;
 use crate::paging::{PageSize, Protection};
 use crate::rank;
@@ -122,6 +123,10 @@ fn unmap_stack(slot: u64) {
 
 impl Drop for KernelStack {
     fn drop(&mut self) {
+        debug_assert!(
+            !lock_ranks::any_held(),
+            "a stack was freed under a spin lock; that may ask all CPUs to flush"
+        );
         // Room is made while no lock is held, so that `push` below never allocates under it.
         let mut slots = SLOTS.lock();
         if slots.mapped.len() < slots.mapped.capacity() && slots.mapped.len() < KEPT {

@@ -21,6 +21,8 @@
 //! - [`symbols`]: functions and lines by address, for backtraces.
 //! - [`cpio`]: reader of the initramfs's archive format.
 //! - [`elf`]: what to map to run a program.
+//! - [`cred`]: who may do what.
+//! - [`vma`]: the areas of a user address space.
 //! - [`exec`]: scripts, arguments and the first stack of a program.
 //! - [`signal`]: what is pending and what is done about it.
 //! - [`fd_table`]: open files by number.
@@ -57,6 +59,8 @@ pub mod timers;
 pub mod cmdline;
 pub mod cpio;
 pub mod elf;
+pub mod cred;
+pub mod vma;
 pub mod exec;
 pub mod signal;
 pub mod fd_table;

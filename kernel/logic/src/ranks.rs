@@ -1,8 +1,8 @@
-//! Lock ranks: the stack of locks a processor holds, and whether it may take another.
+//! Lock ranks: the stack of locks a processor or a thread holds, and whether it may take another.
 //!
 //! Ranks are numbered outermost first, and a lock may only be taken if its rank is greater than that of
-//! every lock held: then no two processors can wait for each other. Debug builds of hal's locks keep one
-//! [`RankStack`] a processor (and one a thread for sleeping locks) and panic with the error's text.
+//! every lock held: then no two processors can wait for each other. Debug builds keep one [`RankStack`] a
+//! processor for hal's spin locks and one a thread for nucleus' sleeping ones, and panic with the error's text.
 
 use core::fmt;
 

@@ -4,6 +4,8 @@
 //! - [`log`]: levelled messages in a ring, copied to the console.
 //! - [`sched`]: threads, waiting, sleeping locks, timers.
 //! - [`mm`]: user address spaces.
+//! - [`clock`]: the time of day.
+//! - [`vfs`]: names, mounts, open files.
 //! - [`irq`]: handlers of device interrupts.
 
 #![cfg_attr(target_os = "none", no_std)]
@@ -12,6 +14,8 @@
 extern crate alloc;
 
 pub mod log;
-pub mod mm;
-pub mod irq;
 pub mod sched;
+pub mod mm;
+pub mod clock;
+pub mod vfs;
+pub mod irq;

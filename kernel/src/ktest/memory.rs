@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use hal::boot::BootInfo;
 use hal::vmap::KernelStack;
 use hal::{cpu, frames, smp, tlb};
+use logic::addr::to_usize;
 use logic::buddy::Order;
 use logic::runq::Policy;
 use logic::zones::ZoneKind;
@@ -27,6 +28,11 @@ impl Random {
         self.0 ^= self.0 << 17;
         self.0 % limit
     }
+
+    /// The same for indices and lengths.
+    fn index_below(&mut self, limit: usize) -> usize {
+        to_usize(self.below(limit as u64))
+    }
 }
 
 pub(super) fn no_page_is_writable_and_executable(_boot: &'static BootInfo) -> Outcome {
@@ -35,6 +41,17 @@ pub(super) fn no_page_is_writable_and_executable(_boot: &'static BootInfo) -> Ou
     check!(found.executable > 0, "no executable page was found");
     check!(found.writable_and_executable == 0, "{} pages are both", found.writable_and_executable);
     check!(found.user == 0, "{} pages of the kernel half are open to programs", found.user);
+    Ok(())
+}
+
+pub(super) fn constants_cannot_be_written_anywhere(_boot: &'static BootInfo) -> Outcome {
+    let found = hal::memory_audit();
+    check!(found.writable_constants == 0, "{} pages let constants be written", found.writable_constants);
+    // One that holds an address, which boot had to write when it slid the image.
+    static SLID: &str = "slid";
+    let address = core::hint::black_box(&raw const SLID).addr() as u64;
+    let protection = hal::protection_at(address).ok_or("a static is not mapped")?;
+    check!(!protection.is_writable(), "the constant at {address:#x} can be written");
     Ok(())
 }
 
@@ -72,14 +89,14 @@ fn churn(seed: u64, steps: u64) -> Result<(), String> {
     for step in 0..steps {
         if random.below(3) > 0 && kept.len() < 64 {
             let limit = if random.below(50) == 0 { 200_000 } else { 3000 };
-            let len = random.below(limit) as usize + 1;
+            let len = random.index_below(limit) + 1;
             let mut bytes = Vec::new();
             bytes.try_reserve_exact(len).map_err(|_| "out of memory")?;
-            let mark = step as u8;
+            let [mark, ..] = step.to_le_bytes();
             bytes.resize(len, mark);
             kept.push((bytes, mark));
         } else if !kept.is_empty() {
-            let (bytes, mark) = kept.swap_remove(random.below(kept.len() as u64) as usize);
+            let (bytes, mark) = kept.swap_remove(random.index_below(kept.len()));
             check!(
                 bytes.iter().all(|&byte| byte == mark),
                 "seed {seed}: an object of {} bytes changed",
@@ -105,7 +122,7 @@ pub(super) fn all_cpus_allocate_and_free(_boot: &'static BootInfo) -> Outcome {
                     }
                     // Frames freed by another CPU than allocated them: the thread may move at any time.
                     held.extend((0..random.below(20)).filter_map(|_| frames::allocate()));
-                    held.truncate(random.below(20) as usize);
+                    held.truncate(random.index_below(20));
                 }
             })?;
         }

@@ -34,6 +34,7 @@ macro_rules! tests {
 
 tests! {
     memory::no_page_is_writable_and_executable,
+    memory::constants_cannot_be_written_anywhere,
     memory::frames_come_back,
     memory::metadata_costs_under_one_percent,
     memory::heap_keeps_contents_apart,

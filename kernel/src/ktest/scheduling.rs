@@ -187,7 +187,7 @@ pub(super) fn an_interrupt_ends_a_wait(_boot: &'static BootInfo) -> Outcome {
     })?;
     crew.run()?;
     let result = RESULT.load(Ordering::Acquire);
-    check!(result == Errno::EINTR.number() as u64, "the wait ended with {result}");
+    check!(result == Errno::ERESTARTSYS.number() as u64, "the wait ended with {result}");
     Ok(())
 }
 

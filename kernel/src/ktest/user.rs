@@ -26,7 +26,8 @@ pub(super) fn programs_end_as_on_linux(boot: &'static BootInfo) -> Outcome {
         expect(boot, "init", Ending::Exited(0))?;
         expect(boot, "tests/calls", Ending::Exited(0))?;
         expect(boot, "tests/wild", Ending::Killed(Signal::SEGV))?;
-        expect(boot, "tests/privileged", Ending::Killed(Signal::SEGV))
+        expect(boot, "tests/privileged", Ending::Killed(Signal::SEGV))?;
+        expect(boot, "tests/step", Ending::Killed(Signal::TRAP))
     })
 }
 

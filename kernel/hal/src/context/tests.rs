@@ -76,6 +76,15 @@ fn a_context_moves_to_another_cpu() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "a switch to the running context")]
+fn a_context_does_not_switch_to_itself() {
+    let _machine = simulation::machine();
+    let here = adopt();
+    cpu::without_interrupts(|| switch(here));
+}
+
+#[test]
 fn a_space_is_freed_when_the_context_leaves_it() {
     let machine = simulation::machine();
     adopt();

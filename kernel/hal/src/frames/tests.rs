@@ -133,6 +133,21 @@ fn a_write_to_a_freed_frame_is_found() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "was written to after it was freed")]
+fn a_write_to_a_freed_block_is_found() {
+    let _machine = drained();
+    let order = Order::new(3).unwrap();
+    let block = allocate_block(order, ZoneKind::Normal).unwrap();
+    let late = memory::direct(block.address()).wrapping_add(5 * PAGE_LEN + 2000);
+    drop(block);
+    // SAFETY: as above.
+    unsafe { late.write(1) };
+    // The zone gives the last one freed first, or a larger one that it has become part of.
+    let _all: Vec<_> = core::iter::from_fn(|| allocate_block(order, ZoneKind::Normal)).collect();
+}
+
+#[test]
 fn a_block_that_was_written_in_part_is_no_write_after_free() {
     let machine = drained();
     // All frames hold the pattern of freed ones now.

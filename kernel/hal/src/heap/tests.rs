@@ -133,6 +133,20 @@ fn alignments_are_kept() {
 }
 
 #[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "was written to after it was freed")]
+fn a_write_to_a_freed_object_is_found() {
+    let _machine = simulation::machine();
+    let piece = Piece::new(48, 8).unwrap();
+    let late = piece.pointer().wrapping_add(40);
+    drop(piece);
+    // SAFETY: simulated RAM, which no other test uses while this one has the machine.
+    unsafe { late.write(1) };
+    // The magazine gives the last one freed first.
+    let _ = Piece::new(33, 8);
+}
+
+#[test]
 #[should_panic(expected = "freeing heap object")]
 fn a_double_free_is_found() {
     let machine = simulation::machine();

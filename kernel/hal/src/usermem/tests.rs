@@ -34,7 +34,7 @@ impl Program {
             (TOP - PAGE_SIZE, Protection::USER_WRITE),
         ];
         for (page, protection) in pages {
-            let frame = frames::allocate_zeroed().unwrap();
+            let frame = frames::SharedFrame::new_zeroed().unwrap();
             space.map(VirtAddr::new(page), frame, protection).unwrap();
         }
         context::enter_space(Some(Arc::new(space)));
@@ -69,6 +69,16 @@ fn bytes_come_back_across_page_ends() {
     assert_eq!(read::<u64>(READABLE + PAGE_SIZE - 8), Ok(0));
     assert_eq!(write(WRITABLE + 4093, &0x0102_0304_0506_0708_u64), Ok(()));
     assert_eq!(read::<[u8; 8]>(WRITABLE + 4093), Ok([8, 7, 6, 5, 4, 3, 2, 1]));
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "under a spin lock")]
+fn no_spin_lock_is_held_across_a_copy() {
+    let _program = Program::load();
+    let lock = crate::spin::Lock::<_, crate::rank::Log>::new(());
+    let _held = lock.lock();
+    let _ = read::<u8>(WRITABLE);
 }
 
 #[test]
@@ -144,10 +154,10 @@ fn a_space_gives_everything_back() {
     let before = program._machine.free_frames();
     let space = AddressSpace::new().unwrap();
     for page in [0, 1 << 21, 1 << 30, 1 << 39, TOP - PAGE_SIZE] {
-        let frame = frames::allocate_zeroed().unwrap();
+        let frame = frames::SharedFrame::new_zeroed().unwrap();
         assert_eq!(space.map(VirtAddr::new(page), frame, Protection::USER_WRITE), Ok(()));
     }
-    let frame = frames::allocate_zeroed().unwrap();
+    let frame = frames::SharedFrame::new_zeroed().unwrap();
     assert_eq!(space.map(VirtAddr::ZERO, frame, Protection::USER_READ), Err(Errno::EEXIST));
     for (page, protection) in [
         (TOP, Protection::USER_READ),
@@ -155,7 +165,7 @@ fn a_space_gives_everything_back() {
         (1 << 47, Protection::USER_READ),
         (8192, Protection::KERNEL_DATA),
     ] {
-        let frame = frames::allocate_zeroed().unwrap();
+        let frame = frames::SharedFrame::new_zeroed().unwrap();
         assert_eq!(space.map(VirtAddr::new(page), frame, protection), Err(Errno::EINVAL));
     }
     drop(space);

@@ -155,6 +155,15 @@ pub fn remarks(line: &str) -> impl Iterator<Item = Remark<'_>> {
     })
 }
 
+impl<'a> Remark<'a> {
+    /// The word it is about.
+    pub fn word(&self) -> Word<'a> {
+        match *self {
+            Self::BadValue(word) | Self::UnknownToInit(word) | Self::UnknownToEnvironment(word) => word,
+        }
+    }
+}
+
 impl fmt::Display for Remark<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -216,6 +225,8 @@ mod tests {
                 "`A=b` on the command line: unknown, passed to init's environment",
             ]
         );
+        let named: Vec<_> = remarks("mem=banana fast A=b").map(|remark| remark.word().name).collect();
+        assert_eq!(named, ["mem", "fast", "A"]);
     }
 
     proptest! {

@@ -125,6 +125,12 @@ pub fn current() -> Arc<Thread> {
     cpu::without_interrupts(|| here().queue.lock().current.clone())
 }
 
+/// The running thread, once this CPU has a scheduler.
+#[cfg(debug_assertions)]
+pub(super) fn current_if_any() -> Option<Arc<Thread>> {
+    cpu::without_interrupts(|| Some(get(cpu::id())?.queue.lock().current.clone()))
+}
+
 /// The running thread, if the scheduler runs; for panics, which may have struck anywhere.
 pub fn try_current() -> Option<Arc<Thread>> {
     cpu::without_interrupts(|| Some(get(cpu::id())?.queue.try_lock()?.current.clone()))
@@ -144,7 +150,8 @@ pub fn switch_count(number: usize) -> u64 {
 
 /// Makes sure that every queue and timer table has room for one more thread, so that waking never allocates.
 pub(super) fn reserve_for_one_more() -> Result<()> {
-    let needed = usize::try_from(super::thread::live()).unwrap_or(usize::MAX).saturating_add(1);
+    let threads = usize::try_from(super::thread::live()).unwrap_or(usize::MAX);
+    let needed = threads.saturating_add(super::timer::alarms()).saturating_add(1);
     if needed + 8 <= ROOM.load(Ordering::Acquire) {
         return Ok(());
     }

@@ -19,7 +19,7 @@ pub use cpu::{current, preempt, run_other, start, yield_now};
 pub use mutex::Mutex;
 pub use thread::{Thread, ThreadId};
 pub use timer::{sleep_ns, sleep_until};
-pub use wait::{Wait, WaitQueue};
+pub use wait::{Wait, WaitQueue, block_until_any};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! A thread: a kernel context and what the scheduler knows about it.
 //!
 //! Threads are shared by reference count; the last reference frees the stack. What only the scheduler changes is
-//! behind the thread's own lock (rank `ThreadState`).
+//! behind the thread's own lock (rank `ThreadState`). Debug builds keep the ranks of the mutexes it holds.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -52,6 +52,9 @@ pub struct Thread {
     pub(super) context: Arc<Context>,
     pub(super) shared: Lock<Shared, rank::ThreadState>,
     body: Lock<Option<Body>, rank::ThreadState>,
+    /// Mutexes it holds; touched by the thread itself alone.
+    #[cfg(debug_assertions)]
+    pub(super) mutexes: Lock<logic::ranks::RankStack, rank::ThreadState>,
     /// CPUs it may run on, a bit each; not in `shared`, because a thief reads it under a run queue's lock.
     affinity: AtomicU64,
     /// A signal or a kill is waiting: interruptible waits end.
@@ -107,6 +110,8 @@ impl Thread {
                 has_token: false,
             }),
             body: Lock::new(body),
+            #[cfg(debug_assertions)]
+            mutexes: Lock::new(logic::ranks::RankStack::new()),
             affinity: AtomicU64::new(u64::MAX),
             interrupted: AtomicBool::new(false),
             is_idle: false,

@@ -1,9 +1,10 @@
 //! One-shot timers: a queue for each CPU, fired by its timer interrupt.
 //!
-//! A timer belongs to the CPU it was set on and wakes a thread. Lock: rank `Timers`, never held across a wake-up.
+//! A timer belongs to the CPU it was set on; it wakes a thread, or calls its owner (an [`Alarm`]). Lock: rank `Timers`,
+//! never held across a wake-up or a call.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abi::{Errno, Result};
 use hal::percpu::PerCpu;
@@ -15,8 +16,20 @@ use logic::timers::{TimerId, TimerQueue};
 use super::cpu::{current, park, timers_changed, unpark};
 use super::thread::Thread;
 
+/// What happens when a timer is due.
+enum Due {
+    Wake(Arc<Thread>),
+    Call(Arc<dyn Alarm>),
+}
+
+/// An owner of timers: the closed upcall from here to POSIX timers and alarms of processes.
+pub trait Alarm: Send + Sync {
+    /// A timer of its is due. Runs in the timer interrupt: it may take spin locks and wake threads, and nothing else.
+    fn expired(self: Arc<Self>);
+}
+
 struct Timers {
-    queue: Lock<TimerQueue<Arc<Thread>>, rank::Timers>,
+    queue: Lock<TimerQueue<Due>, rank::Timers>,
     /// The earliest deadline, for the scheduler to read without the lock.
     next: AtomicU64,
 }
@@ -59,13 +72,16 @@ impl WakeTimer {
     /// # Errors
     /// EAGAIN if the table is full: more timers than threads, which no caller here makes.
     pub(super) fn start(deadline_ns: u64) -> Result<Self> {
-        let thread = current();
+        Self::insert(deadline_ns, Due::Wake(current()))
+    }
+
+    fn insert(deadline_ns: u64, due: Due) -> Result<Self> {
         cpu::without_interrupts(|| {
             let number = cpu::id();
             let timers = TIMERS.get().ok_or(Errno::EAGAIN)?.here();
             let id = {
                 let mut queue = timers.queue.lock();
-                let id = queue.insert(deadline_ns, thread).map_err(|_| Errno::EAGAIN)?;
+                let id = queue.insert(deadline_ns, due).map_err(|_| Errno::EAGAIN)?;
                 timers.next.store(queue.next_deadline().unwrap_or(NEVER), Ordering::Relaxed);
                 id
             };
@@ -101,8 +117,51 @@ pub(super) fn fire_expired(now_ns: u64) {
             timers.next.store(queue.next_deadline().unwrap_or(NEVER), Ordering::Relaxed);
             due
         };
-        let Some((_, thread)) = due else { return };
-        unpark(&thread);
+        match due {
+            Some((_, Due::Wake(thread))) => unpark(&thread),
+            Some((_, Due::Call(owner))) => owner.expired(),
+            None => return,
+        }
+    }
+}
+
+/// A timer that calls its owner once; taken back when dropped.
+pub struct AlarmTimer(#[expect(dead_code, reason = "held to be dropped")] WakeTimer);
+
+impl AlarmTimer {
+    /// Calls `owner` at `deadline_ns`, at the next timer interrupt if that has passed.
+    ///
+    /// # Errors
+    /// EAGAIN if the table is full; see [`reserve_alarm`].
+    pub fn start(deadline_ns: u64, owner: Arc<dyn Alarm>) -> Result<Self> {
+        WakeTimer::insert(deadline_ns, Due::Call(owner)).map(AlarmTimer)
+    }
+}
+
+/// Room in the tables for one more alarm that may be set at any time; given back when dropped.
+pub struct AlarmRoom(());
+
+static ALARMS: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes room for one more alarm.
+///
+/// # Errors
+/// ENOMEM.
+pub fn reserve_alarm() -> Result<AlarmRoom> {
+    ALARMS.fetch_add(1, Ordering::Relaxed);
+    let room = AlarmRoom(());
+    super::cpu::reserve_for_one_more()?;
+    Ok(room)
+}
+
+/// Alarms that room was made for.
+pub(super) fn alarms() -> usize {
+    ALARMS.load(Ordering::Relaxed)
+}
+
+impl Drop for AlarmRoom {
+    fn drop(&mut self) {
+        ALARMS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Wait queues, and the one place where everything that can sleep sleeps.
 //!
-//! [`WaitQueue::block_until`] takes pure logic that says EAGAIN for "not yet"; it alone knows non-blocking files,
-//! timeouts and interruption. Lock: rank `WaitQueue`; wake-ups happen under it, nothing allocates under it.
+//! [`WaitQueue::block_until`], and [`block_until_any`] for several queues, takes pure logic that says EAGAIN for "not yet"; it alone knows non-blocking files,
+//! timeouts and interruption. Lock: rank `WaitQueue`; threads are taken out under it and woken after it, and nothing
+//! allocates under it.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -64,40 +65,10 @@ impl WaitQueue {
     /// Tries, and while the answer is EAGAIN waits for a wake-up and tries again.
     ///
     /// # Errors
-    /// What `attempt` says; EAGAIN if the caller must not wait; ETIMEDOUT after the deadline; EINTR if interrupted;
-    /// ENOMEM if there is no room to wait.
-    pub fn block_until<R>(&self, wait: Wait, mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
-        match attempt() {
-            Err(Errno::EAGAIN) if wait.blocking == Blocking::Allowed => {}
-            other => return other,
-        }
-        let _timer = wait.deadline_ns.map(WakeTimer::start).transpose()?;
-        let me = current();
-        loop {
-            if let Err(error) = self.register(&me) {
-                // A wake-up may have brought us here; somebody else can use it.
-                self.wake_one();
-                return Err(error);
-            }
-            // Again, now that no wake-up can be missed.
-            let outcome = match attempt() {
-                Err(Errno::EAGAIN) => match give_up(&wait, &me) {
-                    None => {
-                        park();
-                        self.unregister(&me);
-                        continue;
-                    }
-                    Some(error) => Err(error),
-                },
-                other => other,
-            };
-            if !self.unregister(&me) {
-                // Woken while not asleep. If the attempt failed, or had succeeded before, this wake-up was meant for
-                // somebody who will use it; if not, one thread looks in vain.
-                self.wake_one();
-            }
-            return outcome;
-        }
+    /// What `attempt` says; EAGAIN if the caller must not wait; ETIMEDOUT after the deadline; ERESTARTSYS if
+    /// interrupted; ENOMEM if there is no room to wait.
+    pub fn block_until<R>(&self, wait: Wait, attempt: impl FnMut() -> Result<R>) -> Result<R> {
+        block_until_any(wait, |visit| visit(self), attempt)
     }
 
     /// Wakes the thread that waits longest. Says whether there was one.
@@ -152,6 +123,56 @@ impl WaitQueue {
     }
 }
 
+/// As [`WaitQueue::block_until`], for a wake-up on any of several queues: `queues` calls what it is given with each, the
+/// same ones every time.
+///
+/// # Errors
+/// As there.
+pub fn block_until_any<R>(
+    wait: Wait,
+    queues: impl Fn(&mut dyn FnMut(&WaitQueue)),
+    mut attempt: impl FnMut() -> Result<R>,
+) -> Result<R> {
+    match attempt() {
+        Err(Errno::EAGAIN) if wait.blocking == Blocking::Allowed => {}
+        other => return other,
+    }
+    let _timer = wait.deadline_ns.map(WakeTimer::start).transpose()?;
+    let me = current();
+    loop {
+        let mut registered = Ok(());
+        queues(&mut |queue| {
+            if registered.is_ok() {
+                registered = queue.register(&me);
+            }
+        });
+        // Again, now that no wake-up can be missed.
+        let outcome = registered.and_then(|()| match attempt() {
+            Err(Errno::EAGAIN) => give_up(&wait, &me).map_or(Ok(None), Err),
+            other => other.map(Some),
+        });
+        if matches!(outcome, Ok(None)) {
+            park();
+            queues(&mut |queue| {
+                queue.unregister(&me);
+            });
+            continue;
+        }
+        queues(&mut |queue| {
+            if !queue.unregister(&me) {
+                // Woken while not asleep, or never queued. If the attempt failed, or had succeeded before, a wake-up was
+                // meant for somebody who will use it; if not, one thread looks in vain.
+                queue.wake_one();
+            }
+        });
+        match outcome {
+            Ok(Some(result)) => return Ok(result),
+            Ok(None) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 impl Default for WaitQueue {
     fn default() -> Self {
         Self::new()
@@ -160,7 +181,7 @@ impl Default for WaitQueue {
 
 fn give_up(wait: &Wait, me: &Thread) -> Option<Errno> {
     if wait.interruption == Interruption::Ends && me.is_interrupted() {
-        return Some(Errno::EINTR);
+        return Some(Errno::ERESTARTSYS);
     }
     match wait.deadline_ns {
         Some(deadline) if time::now_ns() >= deadline => Some(Errno::ETIMEDOUT),

@@ -63,3 +63,11 @@ pub(crate) unsafe fn restore_fpu(_area: *const u8) {}
 pub(crate) fn fresh_fpu(area: &mut [u8]) {
     area.fill(0);
 }
+
+/// No XSAVE on the simulated machine.
+pub(crate) fn fpu_features() -> u64 {
+    0
+}
+
+/// Nothing loads it.
+pub(crate) fn sanitise_fpu(_area: &mut [u8]) {}

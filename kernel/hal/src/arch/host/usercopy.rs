@@ -12,7 +12,7 @@ use super::paging;
 use crate::memory;
 use crate::paging::Tables;
 use crate::tables::DirectTables;
-use crate::trap;
+use crate::trap::{self, Registers};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
@@ -36,6 +36,37 @@ pub(crate) fn copy_out(to: u64, from: &[u8]) -> usize {
         // SAFETY: as in `copy_in`.
         unsafe { user.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
     })
+}
+
+/// Copies from user memory to a page; says how many bytes it could not.
+///
+/// # Safety
+/// `to` must be `len` bytes of a frame that is owned.
+pub(crate) unsafe fn copy_in_raw(to: *mut u8, from: u64, len: usize) -> usize {
+    for_each_piece(from, len, Access::Read, |user, piece| {
+        // SAFETY: two frames of simulated RAM, or the same one with both ranges inside it.
+        unsafe { user.copy_to(to.wrapping_add(piece.start), piece.len()) };
+    })
+}
+
+/// Copies from a page to user memory; says how many bytes it could not.
+///
+/// # Safety
+/// As `copy_in_raw`.
+pub(crate) unsafe fn copy_out_raw(to: u64, from: *const u8, len: usize) -> usize {
+    for_each_piece(to, len, Access::Write, |user, piece| {
+        // SAFETY: as in `copy_in_raw`.
+        unsafe { user.copy_from(from.wrapping_add(piece.start), piece.len()) };
+    })
+}
+
+/// Copies between kernel memory.
+///
+/// # Safety
+/// Both ranges must be owned or shared memory that stays for the call.
+pub(crate) unsafe fn copy_shared(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { to.copy_from(from, len) };
 }
 
 /// Clears user memory; says how many bytes it could not.
@@ -75,6 +106,7 @@ fn for_each_piece(
 fn resolve(address: u64, access: Access) -> Option<*mut u8> {
     const ERROR_PRESENT: u64 = 1;
     const ERROR_WRITE: u64 = 1 << 1;
+    const RFLAGS_IF: u64 = 1 << 9;
     let wants_write = access == Access::Write;
     loop {
         let root = paging::current_root();
@@ -83,6 +115,7 @@ fn resolve(address: u64, access: Access) -> Option<*mut u8> {
             .flatten();
         if let Some(mapping) = found
             && mapping.protection.is_user()
+            && mapping.protection.is_readable()
             && (mapping.protection.is_writable() || !wants_write)
         {
             let offset = address % mapping.size.bytes();
@@ -90,7 +123,8 @@ fn resolve(address: u64, access: Access) -> Option<*mut u8> {
         }
         let error =
             if found.is_some() { ERROR_PRESENT } else { 0 } | if wants_write { ERROR_WRITE } else { 0 };
-        if !trap::resolve_user_fault(address, error) {
+        let registers = Registers { error, rflags: RFLAGS_IF, ..Registers::default() };
+        if !trap::resolve_user_fault(&registers, address) {
             return None;
         }
     }

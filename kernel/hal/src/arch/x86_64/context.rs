@@ -84,6 +84,32 @@ pub(crate) unsafe fn restore_fpu(area: *const u8) {
     }
 }
 
+/// What `SignalFrame`s say about FPU state: the bits of XCR0, 0 where there is no XSAVE.
+pub(crate) fn fpu_features() -> u64 {
+    if !has(Feature::Xsave) {
+        return 0;
+    }
+    let offered = __cpuid_count(0xd, 0);
+    (u64::from(offered.edx) << 32 | u64::from(offered.eax)) & FPU_WANTED
+}
+
+/// Makes FPU state that a program wrote fit to be loaded: reserved bits, which would fault, are cleared.
+pub(crate) fn sanitise_fpu(area: &mut [u8]) {
+    const MXCSR_DEFINED: u32 = 0xffff;
+    if let Some(mxcsr) = area.get_mut(24..28) {
+        let value = u32::from_le_bytes([mxcsr[0], mxcsr[1], mxcsr[2], mxcsr[3]]) & MXCSR_DEFINED;
+        mxcsr.copy_from_slice(&value.to_le_bytes());
+    }
+    // The header of XSAVE (SDM volume 1, 13.4.2): which parts are valid, in the standard form, the rest zero.
+    if let Some(header) = area.get_mut(FPU_LEGACY_SIZE..FPU_LEGACY_SIZE + 64) {
+        let mut valid = [0; 8];
+        valid.copy_from_slice(&header[..8]);
+        let valid = u64::from_le_bytes(valid) & fpu_features();
+        header.fill(0);
+        header[..8].copy_from_slice(&valid.to_le_bytes());
+    }
+}
+
 /// Fills an FPU area with what a new program expects: all exceptions masked, 64-bit precision.
 pub(crate) fn fresh_fpu(area: &mut [u8]) {
     const CONTROL_WORD: u16 = 0x37f;

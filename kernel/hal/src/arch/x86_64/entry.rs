@@ -20,6 +20,8 @@ const ACCESSED: u64 = 1 << 5;
 const DIRTY: u64 = 1 << 6;
 const LARGE: u64 = 1 << 7;
 const GLOBAL: u64 = 1 << 8;
+/// Ours: a page that is there but that nobody may touch (PROT_NONE). Only where PRESENT is clear, so the CPU ignores it.
+const HIDDEN: u64 = 1 << 10;
 const NO_EXECUTE: u64 = 1 << 63;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
@@ -33,7 +35,7 @@ pub(crate) fn encode_table(table: PhysAddr, user: bool) -> u64 {
 
 pub(crate) fn encode_page(frame: PhysAddr, protection: Protection, size: PageSize) -> u64 {
     // Accessed and dirty from the start for the kernel's pages: saves the walker the write.
-    let mut entry = frame.get() | PRESENT;
+    let mut entry = frame.get() | if protection.read { PRESENT } else { HIDDEN };
     if protection.write {
         entry |= WRITABLE;
     }
@@ -51,7 +53,7 @@ pub(crate) fn encode_page(frame: PhysAddr, protection: Protection, size: PageSiz
 }
 
 pub(crate) fn decode(entry: u64, level: u32) -> Entry {
-    if entry & PRESENT == 0 {
+    if entry & (PRESENT | HIDDEN) == 0 {
         return Entry::Empty;
     }
     if level > 0 && entry & LARGE == 0 {
@@ -59,6 +61,7 @@ pub(crate) fn decode(entry: u64, level: u32) -> Entry {
     }
     let caching = if entry & CACHE_DISABLE != 0 { Caching::Uncached } else { Caching::WriteBack };
     let protection = Protection {
+        read: entry & PRESENT != 0,
         write: entry & WRITABLE != 0,
         execute: entry & NO_EXECUTE == 0,
         user: entry & USER != 0,

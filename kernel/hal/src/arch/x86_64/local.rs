@@ -48,7 +48,7 @@ pub(crate) struct Local {
     this: *const Local,
     /// The user stack pointer between SYSCALL and the switch to a kernel stack.
     user_stack: u64,
-    /// Kernel stack of the `UserRegisters::run` in progress.
+    /// Kernel stack of the `UserContext::run` in progress.
     kernel_stack: u64,
     /// End of the registers that `run` was called with: entry code pushes there.
     user_registers_end: u64,

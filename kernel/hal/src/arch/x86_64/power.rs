@@ -2,6 +2,9 @@
 //!
 //! Spec: ACPI 6.5, section 4.8.3 (fixed hardware) and 4.8.3.7 (sleep control register).
 
+use x86_64::VirtAddr;
+use x86_64::structures::DescriptorTablePointer;
+
 use super::{acpi, port};
 use crate::mmio::Mmio;
 use crate::power::EmulatorExit;
@@ -43,6 +46,17 @@ pub(crate) fn reset() -> ! {
         }
     });
     port::write8(KEYBOARD_COMMAND, KEYBOARD_RESET);
+    triple_fault()
+}
+
+/// Without a table no exception can be delivered, nor can the faults that follow from that: the CPU shuts down, upon
+/// which machines reset (SDM volume 3, section 6.15, "Double Fault Exception").
+fn triple_fault() -> ! {
+    // SAFETY: nothing is left to run that could want an exception delivered.
+    unsafe {
+        x86_64::instructions::tables::lidt(&DescriptorTablePointer { limit: 0, base: VirtAddr::zero() })
+    };
+    x86_64::instructions::interrupts::int3();
     super::cpu::halt_forever()
 }
 

@@ -1,6 +1,6 @@
 //! Exceptions and interrupts: the table, the entry code, and where each vector goes.
 //!
-//! Entry code (`traps.s`) only saves registers. Traps from user mode return from `UserRegisters::run`; traps from the
+//! Entry code (`traps.s`) only saves registers. Traps from user mode return from `UserContext::run`; traps from the
 //! kernel end here: interrupts go to their handlers, page faults at user-copy instructions to their fix-up, everything
 //! else is a bug and panics. Spec: Intel SDM volume 3, chapter 6.
 
@@ -131,7 +131,7 @@ extern "C" fn kernel_trap(registers: &mut Registers) {
         VECTOR_PAGE_FAULT => {
             let address = fault_address();
             if let Some(exit) = user_access_exit(registers.rip) {
-                if !trap::resolve_user_fault(address, registers.error) {
+                if !trap::resolve_user_fault(registers, address) {
                     registers.rip = exit;
                 }
                 return;
@@ -146,12 +146,12 @@ extern "C" fn kernel_trap(registers: &mut Registers) {
     }
 }
 
-/// NMI, machine check, double fault, debug; from the kernel or from a program.
+/// NMI, machine check, double fault, from the kernel or from a program; debug from the kernel.
 extern "C" fn paranoid_trap(registers: &mut Registers) {
     match registers.vector {
         VECTOR_NMI => smp::on_nmi(registers),
-        // A program that sets TF around SYSCALL, or a MOV SS before it (CVE-2018-8897), lands here in kernel code;
-        // single steps of programs arrive here too until ptrace wants them. Stop stepping and go on.
+        // A program that sets TF around SYSCALL, or a MOV SS before it (CVE-2018-8897), lands here in kernel code. Stop
+        // stepping and go on.
         VECTOR_DEBUG => registers.rflags &= !0x100,
         _ => trap::fatal(registers, None),
     }

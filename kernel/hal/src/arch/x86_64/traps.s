@@ -1,7 +1,7 @@
-// Entry points: save every register into one `UserRegisters`/`KernelFrame` layout and return to Rust.
+// Entry points: save every register into one `Registers` layout and return to Rust.
 //
-// From user mode the CPU's own pushes, and ours, go straight into the `UserRegisters` of the running thread: TSS.RSP0
-// points at its end while the thread is in user mode. So leaving user mode is: save, load the kernel stack that
+// From user mode the CPU's own pushes, and ours, go straight into the `Registers` of the running thread: TSS.RSP0 points
+// at their end while the thread is in user mode. So leaving user mode is: save, load the kernel stack that
 // `run_user` left, return from `run_user`. From kernel mode the frame is on the current stack.
 //
 // Layout, ascending: r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi vector error rip cs rflags rsp ss.
@@ -61,7 +61,9 @@ trap_stubs:
     push 0
     .endif
     push vector
-    .if vector == 1 || vector == 2 || vector == 8 || vector == 18
+    .if vector == 1
+    jmp trap_debug
+    .elseif vector == 2 || vector == 8 || vector == 18
     jmp trap_paranoid
     .else
     jmp trap_common
@@ -83,14 +85,34 @@ trap_common:
     add rsp, 16
     iretq
 1:  swapgs
+save_user:
     push_registers
     // RSP stands at the start of the registers, with other things below: no push before the kernel stack is back.
     mov rsp, gs:[{kernel_stack}]
     clear_flags
     jmp leave_user
 
-// NMI, machine check, double fault and debug come at any instruction, with either GS: look at the base itself
-// (kernel addresses have the top bit set and programs cannot set such a base).
+// Debug in a program is an exception like others, but for what the CPU pushed, which is on the debug stack: move it to
+// the thread's registers. `user_stack` is free for RAX: only SYSCALL's entry uses it, and that is no program.
+trap_debug:
+    test byte ptr [rsp + 24], 3
+    jz trap_paranoid
+    swapgs
+    mov gs:[{user_stack}], rax
+    mov rax, rsp
+    mov rsp, gs:[{user_registers_end}]
+    push qword ptr [rax + 48]
+    push qword ptr [rax + 40]
+    push qword ptr [rax + 32]
+    push qword ptr [rax + 24]
+    push qword ptr [rax + 16]
+    push qword ptr [rax + 8]
+    push qword ptr [rax]
+    mov rax, gs:[{user_stack}]
+    jmp save_user
+
+// NMI, machine check, double fault, and debug in the kernel, come at any instruction, with either GS: look at the base
+// itself (kernel addresses have the top bit set and programs cannot set such a base).
 trap_paranoid:
     push_registers
     clear_flags
@@ -137,7 +159,7 @@ leave_user:
     pop rbp
     ret
 
-// fn run_user(registers: *mut UserRegisters): goes to user mode, returns when something brings the CPU back.
+// fn run_user(registers: *mut Registers): goes to user mode, returns when something brings the CPU back.
 // Interrupts are off on both ways.
 .balign 16
 .global run_user
@@ -154,7 +176,7 @@ run_user:
     mov gs:[{tss_stack}], rax
     mov rsp, rdi
     // SYSRET if these registers came from SYSCALL and still look like it: RIP and RFLAGS go through RCX and R11, as
-    // Linux lets programs see. `UserRegisters::run` made sure that RIP is canonical.
+    // Linux lets programs see. `UserContext::run` made sure that RIP is canonical.
     cmp qword ptr [rdi + {vector_offset}], {syscall_vector}
     jne 4f
     pop_registers

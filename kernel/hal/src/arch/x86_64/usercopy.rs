@@ -49,6 +49,36 @@ pub(crate) fn copy_out(to: u64, from: &[u8]) -> usize {
     unsafe { copy_user(to as *mut u8, from.as_ptr(), from.len()) }
 }
 
+/// Copies from user memory to a page that others may use too; says how many bytes it could not.
+///
+/// # Safety
+/// `to` must be `len` bytes of a frame that is owned.
+pub(crate) unsafe fn copy_in_raw(to: *mut u8, from: u64, len: usize) -> usize {
+    let _access = Access::begin();
+    // SAFETY: the caller's promise; faults at the user side end the copy.
+    unsafe { copy_user(to, from as *const u8, len) }
+}
+
+/// Copies from such a page to user memory; says how many bytes it could not.
+///
+/// # Safety
+/// As `copy_in_raw`.
+pub(crate) unsafe fn copy_out_raw(to: u64, from: *const u8, len: usize) -> usize {
+    let _access = Access::begin();
+    // SAFETY: the caller's promise; `to` was checked to lie in the user half.
+    unsafe { copy_user(to as *mut u8, from, len) }
+}
+
+/// Copies between kernel memory of which others may use a part at the same time: in assembly, so that the compiler
+/// takes nothing for granted.
+///
+/// # Safety
+/// Both ranges must be owned or shared memory that stays for the call.
+pub(crate) unsafe fn copy_shared(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: the caller's promise: nothing faults.
+    unsafe { copy_user(to, from, len) };
+}
+
 /// Clears user memory; says how many bytes it could not.
 pub(crate) fn zero(to: u64, len: usize) -> usize {
     let _access = Access::begin();

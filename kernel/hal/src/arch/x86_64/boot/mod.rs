@@ -1,7 +1,7 @@
 //! From a boot loader to `relocate`: three adapters, one `BootInfo`.
 //!
 //! PVH and Multiboot2 share the 32-bit entry of `entry.s`; Limine enters in 64-bit mode. Runs once, on one CPU, with
-//! interrupts off and on the boot stack. Follows: Xen's PVH start info, Multiboot2 1.6, Limine protocol revision 3.
+//! interrupts off and on the boot stack. Follows: Xen's PVH start info, Multiboot2 2.0, Limine protocol revision 3.
 
 mod limine;
 mod multiboot2;
@@ -106,6 +106,13 @@ pub(crate) struct ImageLayout {
     pub(crate) rodata_end: u64,
     pub(crate) end: u64,
     pub(crate) symbols_len: u64,
+}
+
+impl ImageLayout {
+    /// What nobody may write after boot: text and constants, and the symbols behind the image.
+    pub(crate) fn constants(&self) -> [core::ops::Range<u64>; 2] {
+        [0..self.rodata_end, self.end..self.end + self.symbols_len]
+    }
 }
 
 /// The layout `linker.ld` and the packer chose.

@@ -3,7 +3,7 @@
 //! Builds the final tables: the direct map of all RAM at a random base, the image at a random slide with W^X, shared
 //! top-level entries for every kernel area. Then moves: new tables map the image both at its old and its new place,
 //! RELR words are slid through the direct map (which is writable, never executable), the CPU jumps, and the old
-//! mapping and the writable alias of text and constants go away. Runs once, before any lock or heap exists.
+//! mapping and the writable alias of text, constants and symbols go away. Runs once, before any lock or heap exists.
 
 use core::arch::asm;
 use core::cell::UnsafeCell;
@@ -259,7 +259,7 @@ extern "C" fn after_jump(slide: u64) -> ! {
                 let _ = tables.unmap(VirtAddr::new(image_start() - slide + offset));
             }
         }
-        for offset in (0..layout.rodata_end).step_by(PAGE_LEN) {
+        for offset in layout.constants().into_iter().flat_map(|part| part.step_by(PAGE_LEN)) {
             let alias = memory::direct_base() + info.kernel.start.get() + offset;
             let _ = tables.protect(VirtAddr::new(alias), Protection::KERNEL_RODATA);
         }

@@ -1,0 +1,74 @@
+//! Who writes a file and who runs it: never both at once (ETXTBSY).
+//!
+//! One small table for all files in use that way (rank `Table`).
+
+use abi::{Errno, Result};
+use hal::rank;
+use hal::spin::Lock;
+use hashbrown::HashMap;
+
+use super::inode::Attributes;
+
+type Key = (u64, u64);
+
+/// Writers count up, runners count down.
+static USERS: Lock<Option<HashMap<Key, i64>>, rank::Table> = Lock::new(None);
+
+/// A file that is written, or run, until this is dropped.
+#[derive(Debug)]
+pub struct InUse {
+    key: Key,
+    sign: i64,
+}
+
+impl InUse {
+    /// Somebody opens the file to write it.
+    ///
+    /// # Errors
+    /// ETXTBSY if it runs, ENOMEM.
+    pub fn writing(file: &Attributes) -> Result<Self> {
+        Self::count((file.device, file.number), 1)
+    }
+
+    /// Somebody runs the file.
+    ///
+    /// # Errors
+    /// ETXTBSY if it is written, ENOMEM.
+    pub fn running(file: &Attributes) -> Result<Self> {
+        Self::count((file.device, file.number), -1)
+    }
+
+    fn count(key: Key, sign: i64) -> Result<Self> {
+        let mut users = USERS.lock();
+        let users = users.get_or_insert_default();
+        let now = users.get(&key).copied().unwrap_or(0);
+        if now.signum() == -sign {
+            return Err(Errno::ETXTBSY);
+        }
+        users.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        users.insert(key, now + sign);
+        Ok(InUse { key, sign })
+    }
+}
+
+impl Clone for InUse {
+    fn clone(&self) -> Self {
+        if let Some(count) = USERS.lock().as_mut().and_then(|users| users.get_mut(&self.key)) {
+            *count += self.sign;
+        }
+        InUse { key: self.key, sign: self.sign }
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut users = USERS.lock();
+        let Some(users) = users.as_mut() else { return };
+        if let Some(count) = users.get_mut(&self.key) {
+            *count -= self.sign;
+            if *count == 0 {
+                users.remove(&self.key);
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Making, removing and renaming, with the permissions each needs.
+
+use alloc::sync::Arc;
+
+use abi::file::{S_ISGID, S_ISVTX};
+use abi::{Errno, Result};
+use hal::rank;
+use logic::cred::{Access, Capability, Cred};
+
+use super::entry::Entry;
+use super::inode::{Change, FileKind, NewNode, Removal, Renaming};
+use super::mount::{self, Place};
+use super::walk::{Component, Found, Walker};
+use crate::sched::Mutex;
+
+/// Renames happen one at a time: so that no directory becomes its own ancestor between a check and the change.
+static RENAMING: Mutex<(), rank::Rename> = Mutex::new(());
+
+/// A file to be made, but for its owner, which is whoever makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Making<'a> {
+    /// What it is.
+    pub kind: FileKind,
+    /// Permissions, umask applied.
+    pub permissions: u32,
+    /// For devices: which.
+    pub device_number: u64,
+    /// For symbolic links: where to.
+    pub target: &'a [u8],
+}
+
+impl Place {
+    /// Whether `cred` may do `wanted` here.
+    ///
+    /// # Errors
+    /// EACCES; EROFS to write on a file system that is mounted read-only.
+    pub fn check(&self, cred: &Cred, wanted: Access) -> Result<()> {
+        let attributes = self.inode().attributes();
+        let is_special = !matches!(
+            attributes.kind,
+            FileKind::Regular | FileKind::Directory | FileKind::Symlink
+        );
+        if wanted == wanted.and(Access::WRITE) && !is_special && self.mount.flags() & mount::READ_ONLY != 0 {
+            return Err(Errno::EROFS);
+        }
+        if cred.may(wanted, attributes.owner()) { Ok(()) } else { Err(Errno::EACCES) }
+    }
+
+    /// Whether what it holds may be changed at all.
+    ///
+    /// # Errors
+    /// EROFS.
+    pub fn check_writable_mount(&self) -> Result<()> {
+        if self.mount.flags() & mount::READ_ONLY == 0 { Ok(()) } else { Err(Errno::EROFS) }
+    }
+
+    /// Changes attributes; the caller has checked who may.
+    ///
+    /// # Errors
+    /// EROFS, what the file system says.
+    pub fn change(&self, change: &Change) -> Result<()> {
+        self.check_writable_mount()?;
+        self.inode().change(change)
+    }
+}
+
+impl Walker<'_> {
+    /// Makes a file where nothing is.
+    ///
+    /// # Errors
+    /// EEXIST, ENOENT, EACCES, EROFS, what the file system says.
+    pub fn make(&self, found: Found, making: &Making<'_>) -> Result<Place> {
+        if found.place.is_some() {
+            return Err(Errno::EEXIST);
+        }
+        let Component::Name(name) = &found.last else { return Err(Errno::EEXIST) };
+        if found.wants_directory && making.kind != FileKind::Directory {
+            return Err(Errno::ENOENT);
+        }
+        found.directory.check(self.cred, Access::WRITE.and(Access::EXECUTE))?;
+        let above = found.directory.inode().attributes();
+        let inherits = above.permissions & S_ISGID != 0;
+        let group = if inherits { above.group } else { self.cred.group.file };
+        let keeps = if inherits && making.kind == FileKind::Directory { S_ISGID } else { 0 };
+        let new = NewNode {
+            kind: making.kind,
+            permissions: making.permissions & 0o7777 | keeps,
+            user: self.cred.user.file,
+            group,
+            device_number: making.device_number,
+            target: making.target,
+        };
+        let entry = found.directory.entry.make_child(name, |directory| directory.create(name, &new))?;
+        Ok(Place { mount: found.directory.mount, entry })
+    }
+
+    /// Gives `old` another name.
+    ///
+    /// # Errors
+    /// EEXIST, EXDEV, EPERM for directories, EACCES, EROFS.
+    pub fn link(&self, old: &Place, found: Found) -> Result<()> {
+        if found.place.is_some() {
+            return Err(Errno::EEXIST);
+        }
+        let Component::Name(name) = &found.last else { return Err(Errno::EEXIST) };
+        if found.wants_directory {
+            return Err(Errno::ENOENT);
+        }
+        if !Arc::ptr_eq(&old.mount, &found.directory.mount) {
+            return Err(Errno::EXDEV);
+        }
+        found.directory.check(self.cred, Access::WRITE.and(Access::EXECUTE))?;
+        if old.entry.is_directory() {
+            return Err(Errno::EPERM);
+        }
+        let inode = old.inode().clone();
+        found.directory.entry.make_child(name, |directory| {
+            directory.link(name, &inode)?;
+            Ok(inode.clone())
+        })?;
+        Ok(())
+    }
+
+    /// Takes a name away.
+    ///
+    /// # Errors
+    /// ENOENT, EISDIR, ENOTDIR, ENOTEMPTY, EBUSY, EACCES, EPERM in sticky directories, EROFS, EINVAL for `.`.
+    pub fn remove(&self, found: Found, removal: Removal) -> Result<()> {
+        let name = match (&found.last, removal) {
+            (Component::Name(name), _) => name.clone(),
+            (_, Removal::File) => return Err(Errno::EISDIR),
+            (Component::Here, Removal::Directory) => return Err(Errno::EINVAL),
+            (Component::Above, Removal::Directory) => return Err(Errno::ENOTEMPTY),
+            (Component::Root, Removal::Directory) => return Err(Errno::EBUSY),
+        };
+        let place = found.place.ok_or(Errno::ENOENT)?;
+        found.directory.check(self.cred, Access::WRITE.and(Access::EXECUTE))?;
+        self.check_sticky(&found.directory, &place)?;
+        let is_directory = place.entry.is_directory();
+        match removal {
+            Removal::File if is_directory => return Err(Errno::EISDIR),
+            Removal::File if found.wants_directory => return Err(Errno::ENOTDIR),
+            Removal::Directory if !is_directory => return Err(Errno::ENOTDIR),
+            _ => {}
+        }
+        if !Arc::ptr_eq(&place.mount, &found.directory.mount) {
+            return Err(Errno::EBUSY);
+        }
+        found.directory.entry.remove_child(&name, |directory| directory.remove(&name, removal))
+    }
+
+    fn check_sticky(&self, directory: &Place, place: &Place) -> Result<()> {
+        let above = directory.inode().attributes();
+        if above.permissions & S_ISVTX == 0 {
+            return Ok(());
+        }
+        let file = place.inode().attributes().owner();
+        if self.cred.may_remove(above.owner(), file) { Ok(()) } else { Err(Errno::EPERM) }
+    }
+
+    /// renameat2(2).
+    ///
+    /// # Errors
+    /// Those of the manual page.
+    pub fn rename(&self, old: Found, new: Found, renaming: Renaming) -> Result<()> {
+        let (Component::Name(old_name), Component::Name(new_name)) = (&old.last, &new.last) else {
+            return Err(Errno::EBUSY);
+        };
+        let moved = old.place.ok_or(Errno::ENOENT)?;
+        if !Arc::ptr_eq(&old.directory.mount, &new.directory.mount) {
+            return Err(Errno::EXDEV);
+        }
+        let wanted = Access::WRITE.and(Access::EXECUTE);
+        old.directory.check(self.cred, wanted)?;
+        new.directory.check(self.cred, wanted)?;
+        self.check_sticky(&old.directory, &moved)?;
+        if let Some(replaced) = &new.place {
+            self.check_sticky(&new.directory, replaced)?;
+        }
+        let is_directory = moved.entry.is_directory();
+        if (old.wants_directory || new.wants_directory) && !is_directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let _one_at_a_time = RENAMING.lock();
+        check_rename(&moved.entry, &new.directory.entry, new.place.as_ref(), renaming)?;
+        if let Some(replaced) = &new.place
+            && Arc::ptr_eq(replaced.inode(), moved.inode())
+        {
+            // Two names of one file: nothing happens.
+            return Ok(());
+        }
+        let (from, to) = (&old.directory.entry, &new.directory.entry);
+        if renaming == Renaming::Exchange && new.place.as_ref().is_some_and(|other| other.entry.holds(from)) {
+            return Err(Errno::EINVAL);
+        }
+        from.inode().rename(old_name, to.inode(), new_name, renaming)?;
+        from.forget(old_name);
+        match (renaming, &new.place) {
+            (Renaming::Exchange, Some(other)) => {
+                to.forget(new_name);
+                from.place(old_name, &other.entry);
+                to.place(new_name, &moved.entry);
+            }
+            _ => to.place(new_name, &moved.entry),
+        }
+        Ok(())
+    }
+
+    /// Whether attributes that only the owner changes may be changed here.
+    ///
+    /// # Errors
+    /// EPERM, EROFS.
+    pub fn check_owner(&self, place: &Place) -> Result<()> {
+        place.check_writable_mount()?;
+        if self.cred.owns(place.inode().attributes().user) { Ok(()) } else { Err(Errno::EPERM) }
+    }
+
+    /// What chown(2) changes, if it may.
+    ///
+    /// # Errors
+    /// EPERM.
+    pub fn new_owner(&self, place: &Place, user: Option<u32>, group: Option<u32>) -> Result<Change> {
+        let now = place.inode().attributes();
+        if !self.cred.has(Capability::Chown) {
+            let gives_away = user.is_some_and(|user| user != now.user);
+            let may_group = group.is_none_or(|group| group == now.group || self.cred.is_in_group(group));
+            if gives_away || self.cred.user.file != now.user || !may_group {
+                return Err(Errno::EPERM);
+            }
+        }
+        // A file that runs as its owner must not do so for the next one.
+        let clears = now.kind == FileKind::Regular && now.permissions & 0o6000 != 0;
+        let group_runs = now.permissions & 0o010 != 0;
+        let cleared = now.permissions & !(0o4000 | if group_runs { S_ISGID } else { 0 });
+        Ok(Change { user, group, permissions: clears.then_some(cleared), ..Change::default() })
+    }
+}
+
+fn check_rename(
+    moved: &Arc<Entry>,
+    target: &Arc<Entry>,
+    replaced: Option<&Place>,
+    renaming: Renaming,
+) -> Result<()> {
+    match (renaming, replaced) {
+        (Renaming::NoReplace, Some(_)) => return Err(Errno::EEXIST),
+        (Renaming::Exchange, None) => return Err(Errno::ENOENT),
+        _ => {}
+    }
+    if moved.is_mount_point() || replaced.is_some_and(|place| place.entry.is_mount_point()) {
+        return Err(Errno::EBUSY);
+    }
+    if moved.is_directory() && moved.holds(target) {
+        return Err(Errno::EINVAL);
+    }
+    if let Some(replaced) = replaced
+        && renaming == Renaming::Replace
+    {
+        match (moved.is_directory(), replaced.entry.is_directory()) {
+            (true, false) => return Err(Errno::ENOTDIR),
+            (false, true) => return Err(Errno::EISDIR),
+            _ => {}
+        }
+        if replaced.entry.holds(target) {
+            return Err(Errno::ENOTEMPTY);
+        }
+    }
+    Ok(())
+}

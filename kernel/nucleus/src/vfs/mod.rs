@@ -1,0 +1,33 @@
+//! Files: names, mounts, open files; what is behind them are file systems.
+//!
+//! Three traits under ten methods: [`FileSystem`], [`Inode`], [`File`]. Everything here gets who asks (`&Cred`) and from
+//! where (`&Walker`) as arguments. Modules, lowest first:
+//! - [`bytes`]: where bytes come from and go to.
+//! - [`inode`]: what a file system is made of.
+//! - [`file`]: what can be opened.
+//! - [`entry`]: the tree of names.
+//! - [`mount`]: file systems in the tree.
+//! - [`walk`]: from a path to a place.
+//! - [`change`]: making, removing and renaming.
+//! - [`busy`]: who writes a file and who runs it.
+//! - [`device`]: devices by number.
+//! - [`open`]: open files and their positions.
+
+pub mod bytes;
+pub mod inode;
+pub mod file;
+pub mod entry;
+pub mod mount;
+pub mod walk;
+pub mod change;
+pub mod busy;
+pub mod device;
+pub mod open;
+
+pub use bytes::{ByteSink, ByteSource};
+pub use entry::Entry;
+pub use file::{Events, File, Listing, Transfer};
+pub use inode::{Attributes, Change, FileKind, FileSystem, Inode, NewNode, Opening, Statistics};
+pub use mount::{Mount, Place};
+pub use open::OpenFile;
+pub use walk::{Last, Walker};

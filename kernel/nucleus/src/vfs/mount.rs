@@ -1,0 +1,240 @@
+//! File systems in the tree: what is mounted where, and places as the pair of mount and entry.
+//!
+//! Lock: rank `Mount`, around the table; entries know whether anything is mounted on them, so a walk looks at the table
+//! only where there is something to find.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use abi::{Errno, Result};
+use hal::rank;
+use hal::spin::Lock;
+
+use super::entry::Entry;
+use super::inode::{FileSystem, Inode};
+use crate::sched::Mutex;
+
+/// A mounted file system.
+pub struct Mount {
+    file_system: Arc<dyn FileSystem>,
+    root: Arc<Entry>,
+    /// Where; none for the first.
+    at: Lock<Option<Place>, rank::NamePlace>,
+    source: Vec<u8>,
+    /// `MS_` flags.
+    flags: AtomicU32,
+    number: u64,
+}
+
+/// A file in the tree: an entry, and the mount it was reached through.
+#[derive(Clone)]
+pub struct Place {
+    /// The mount.
+    pub mount: Arc<Mount>,
+    /// The entry.
+    pub entry: Arc<Entry>,
+}
+
+static MOUNTS: Mutex<Vec<Arc<Mount>>, rank::Mount> = Mutex::new(Vec::new());
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+/// `MS_RDONLY`.
+pub const READ_ONLY: u32 = 1;
+/// `MS_NOSUID`.
+pub const NO_SETUID: u32 = 2;
+/// `MS_NODEV`.
+pub const NO_DEVICES: u32 = 4;
+/// `MS_NOEXEC`.
+pub const NO_EXEC: u32 = 8;
+
+impl Mount {
+    /// Its file system.
+    pub fn file_system(&self) -> &Arc<dyn FileSystem> {
+        &self.file_system
+    }
+
+    /// What was mounted, as mount(2) was told.
+    pub fn source(&self) -> &[u8] {
+        &self.source
+    }
+
+    /// `MS_` flags.
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Sets them.
+    pub fn set_flags(&self, flags: u32) {
+        self.flags.store(flags, Ordering::Relaxed);
+    }
+
+    /// Its number in `/proc/self/mountinfo`.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Where it is mounted.
+    pub fn at(&self) -> Option<Place> {
+        self.at.lock().clone()
+    }
+}
+
+/// Mounts `file_system` on `at`, or as the first of all.
+///
+/// # Errors
+/// ENOTDIR, ENOMEM.
+pub fn mount(
+    file_system: Arc<dyn FileSystem>,
+    at: Option<Place>,
+    source: &[u8],
+    flags: u32,
+) -> Result<Place> {
+    if at.as_ref().is_some_and(|at| !at.entry.is_directory()) {
+        return Err(Errno::ENOTDIR);
+    }
+    let root = Entry::root(file_system.root(), file_system.naming());
+    let mount = Arc::new(Mount {
+        file_system,
+        root: root.clone(),
+        at: Lock::new(at.clone()),
+        source: source.to_vec(),
+        flags: AtomicU32::new(flags),
+        number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+    });
+    let mut mounts = MOUNTS.lock();
+    mounts.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+    mounts.push(mount.clone());
+    if let Some(at) = &at {
+        at.entry.mounts.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(Place { mount, entry: root })
+}
+
+/// Takes the mount that `place` is the root of away.
+///
+/// # Errors
+/// EINVAL if it is none, or the first; EBUSY if others are mounted on it, or it is in use.
+pub fn unmount(place: &Place, is_lazy: bool) -> Result<()> {
+    let mut mounts = MOUNTS.lock();
+    if !Arc::ptr_eq(&place.entry, &place.mount.root) {
+        return Err(Errno::EINVAL);
+    }
+    let at = place.mount.at().ok_or(Errno::EINVAL)?;
+    let is_below =
+        |other: &Arc<Mount>| other.at().is_some_and(|on| Arc::ptr_eq(&on.mount, &place.mount));
+    // The table, the caller's place, and nobody else.
+    let is_in_use = Arc::strong_count(&place.mount) > 2;
+    if mounts.iter().any(is_below) || (is_in_use && !is_lazy) {
+        return Err(Errno::EBUSY);
+    }
+    mounts.retain(|mount| !Arc::ptr_eq(mount, &place.mount));
+    at.entry.mounts.fetch_sub(1, Ordering::Relaxed);
+    drop(mounts);
+    if !is_in_use {
+        place.mount.root.forget_all();
+    }
+    Ok(())
+}
+
+/// Moves the mount that `place` is the root of to `target`.
+///
+/// # Errors
+/// EINVAL if it is none, or `target` lies below it; ENOTDIR.
+pub fn move_to(place: &Place, target: &Place) -> Result<()> {
+    let _mounts = MOUNTS.lock();
+    if !Arc::ptr_eq(&place.entry, &place.mount.root) || Arc::ptr_eq(&place.mount, &target.mount) {
+        return Err(Errno::EINVAL);
+    }
+    if !target.entry.is_directory() {
+        return Err(Errno::ENOTDIR);
+    }
+    let old = place.mount.at.lock().replace(target.clone());
+    target.entry.mounts.fetch_add(1, Ordering::Relaxed);
+    if let Some(old) = old {
+        old.entry.mounts.fetch_sub(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Calls `visit` with each mount, in the order they were made.
+pub fn for_each(mut visit: impl FnMut(&Arc<Mount>)) {
+    let mounts = MOUNTS.lock().clone();
+    mounts.iter().for_each(&mut visit);
+}
+
+impl Place {
+    /// The file.
+    pub fn inode(&self) -> &Arc<dyn Inode> {
+        self.entry.inode()
+    }
+
+    /// Whether both are the same entry of the same mount.
+    pub fn is(&self, other: &Place) -> bool {
+        Arc::ptr_eq(&self.entry, &other.entry) && Arc::ptr_eq(&self.mount, &other.mount)
+    }
+
+    /// What is seen here: the root of what is mounted last, or the place itself.
+    #[must_use]
+    pub fn topmost(self) -> Place {
+        let mut place = self;
+        while place.entry.is_mount_point() {
+            let mounts = MOUNTS.lock();
+            let found = mounts.iter().rev().find(|mount| mount.at().is_some_and(|at| at.is(&place))).cloned();
+            drop(mounts);
+            match found {
+                Some(mount) => place = Place { entry: mount.root.clone(), mount },
+                None => break,
+            }
+        }
+        place
+    }
+
+    /// The directory above, where `root` is the highest there is.
+    #[must_use]
+    pub fn parent(&self, root: &Place) -> Place {
+        let mut place = self.clone();
+        loop {
+            if place.is(root) {
+                return place;
+            }
+            if let Some(parent) = place.entry.parent() {
+                return Place { mount: place.mount, entry: parent }.topmost();
+            }
+            match place.mount.at() {
+                Some(at) => place = at,
+                None => return place,
+            }
+        }
+    }
+
+    /// Appends the path from `root`; says whether the place can be reached from there.
+    pub fn path(&self, root: &Place, to: &mut Vec<u8>) -> bool {
+        let mut names = Vec::new();
+        let mut place = self.clone();
+        let mut is_reached = true;
+        while !place.is(root) {
+            match place.entry.parent() {
+                Some(parent) => {
+                    names.push(place.entry.name());
+                    place.entry = parent;
+                }
+                None => match place.mount.at() {
+                    Some(at) => place = at,
+                    None => {
+                        is_reached = false;
+                        break;
+                    }
+                },
+            }
+        }
+        if names.is_empty() {
+            to.push(b'/');
+        }
+        for name in names.iter().rev() {
+            to.push(b'/');
+            to.extend_from_slice(name);
+        }
+        is_reached
+    }
+}

@@ -1,0 +1,438 @@
+//! Open files: what a descriptor stands for.
+//!
+//! The position is under a sleeping lock (rank `Position`) that is held while it is used, so two readers of one open file
+//! do not read the same bytes. Streams take no such lock.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use abi::file::{
+    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC,
+    O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+};
+use abi::{Errno, Result};
+use hal::frames::SharedFrame;
+use hal::rank;
+use hal::spin::Once;
+use logic::cred::Access;
+
+use super::busy::InUse;
+use super::bytes::{ByteSink, ByteSource};
+use super::device;
+use super::file::{Events, File, Listing, Seeking, Transfer};
+use super::inode::{Attributes, Change, FileKind, Opening};
+use super::mount::{self, Place};
+use super::walk::{Found, Walker};
+use crate::mm::PageSource;
+use crate::mm::source::Purpose;
+use crate::sched::{Mutex, Wait};
+
+/// An open file: shared by all descriptors that were duplicated from one another.
+pub struct OpenFile {
+    file: Arc<dyn File>,
+    /// Its name; none for pipes and the like.
+    place: Option<Place>,
+    /// What fstat(2) tells of files without a name.
+    nameless: Option<Attributes>,
+    flags: AtomicU32,
+    position: Mutex<u64, rank::Position>,
+    mapped: Once<Arc<Mapped>>,
+    _writing: Option<InUse>,
+}
+
+/// Flags that fcntl(2) can change.
+const CHANGEABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
+
+/// A file opened only as a name.
+struct NameOnly;
+
+impl File for NameOnly {
+    fn as_any(&self) -> &dyn core::any::Any {
+        self
+    }
+}
+
+impl Walker<'_> {
+    /// open(2), for a file that exists or was just made (`is_new`).
+    ///
+    /// # Errors
+    /// Those of the manual page.
+    pub fn open(&self, place: Place, flags: u32, is_new: bool) -> Result<Arc<OpenFile>> {
+        let attributes = place.inode().attributes();
+        if flags & O_PATH != 0 {
+            return Ok(Arc::new(OpenFile::new(Arc::new(NameOnly), Some(place), None, flags, None)));
+        }
+        check_kind(&attributes, flags)?;
+        if !is_new {
+            place.check(self.cred, wanted(flags))?;
+        }
+        let is_device = matches!(attributes.kind, FileKind::CharDevice | FileKind::BlockDevice);
+        if is_device && place.mount.flags() & mount::NO_DEVICES != 0 {
+            return Err(Errno::EACCES);
+        }
+        if flags & O_NOATIME != 0 && !self.cred.owns(attributes.user) {
+            return Err(Errno::EPERM);
+        }
+        let writes = flags & O_ACCMODE != O_RDONLY;
+        let writing = match attributes.kind {
+            FileKind::Regular if writes || flags & O_TRUNC != 0 => Some(InUse::writing(&attributes)?),
+            _ => None,
+        };
+        let file = if is_device {
+            device::open(attributes.kind, attributes.device_number, flags)?
+        } else {
+            let wait = if flags & O_NONBLOCK != 0 { Wait::NEVER } else { Wait::INTERRUPTIBLE };
+            place.inode().clone().open(&Opening { flags, wait })?
+        };
+        if flags & O_TRUNC != 0 && attributes.kind == FileKind::Regular && !is_new {
+            place.change(&Change { size: Some(0), ..Change::default() })?;
+        }
+        Ok(Arc::new(OpenFile::new(file, Some(place), None, flags, writing)))
+    }
+
+    /// What open(2) makes of a path whose file may be missing.
+    ///
+    /// # Errors
+    /// EEXIST, EISDIR, ENOENT.
+    pub fn check_creation(found: &Found, flags: u32) -> Result<()> {
+        match &found.place {
+            Some(_) if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL => Err(Errno::EEXIST),
+            Some(place) if flags & O_CREAT != 0 && place.entry.is_directory() => Err(Errno::EISDIR),
+            None if flags & O_CREAT == 0 => Err(Errno::ENOENT),
+            None if found.wants_directory => Err(Errno::EISDIR),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_kind(attributes: &Attributes, flags: u32) -> Result<()> {
+    match attributes.kind {
+        // Only reached with O_NOFOLLOW.
+        FileKind::Symlink => Err(Errno::ELOOP),
+        FileKind::Socket => Err(Errno::ENXIO),
+        FileKind::Directory if flags & O_ACCMODE != O_RDONLY => Err(Errno::EISDIR),
+        FileKind::Directory => Ok(()),
+        _ if flags & O_DIRECTORY != 0 => Err(Errno::ENOTDIR),
+        _ => Ok(()),
+    }
+}
+
+fn wanted(flags: u32) -> Access {
+    let access = match flags & O_ACCMODE {
+        O_RDONLY => Access::READ,
+        O_WRONLY => Access::WRITE,
+        _ => Access::READ.and(Access::WRITE),
+    };
+    if flags & O_TRUNC != 0 { access.and(Access::WRITE) } else { access }
+}
+
+impl OpenFile {
+    fn new(
+        file: Arc<dyn File>,
+        place: Option<Place>,
+        nameless: Option<Attributes>,
+        flags: u32,
+        writing: Option<InUse>,
+    ) -> Self {
+        OpenFile {
+            file,
+            place,
+            nameless,
+            flags: AtomicU32::new(flags & !(O_CREAT | O_EXCL | O_TRUNC | abi::file::O_NOCTTY)),
+            position: Mutex::new(0),
+            mapped: Once::new(),
+            _writing: writing,
+        }
+    }
+
+    /// An open file without a name.
+    pub fn nameless(file: Arc<dyn File>, attributes: Attributes, flags: u32) -> Arc<Self> {
+        Arc::new(Self::new(file, None, Some(attributes), flags, None))
+    }
+
+    /// What reads and writes it.
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// Its name.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// What fstat(2) tells.
+    pub fn attributes(&self) -> Option<Attributes> {
+        self.place.as_ref().map(|place| place.inode().attributes()).or(self.nameless)
+    }
+
+    /// `O_` flags.
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Sets those flags that can change (fcntl(2): `F_SETFL`).
+    pub fn set_flags(&self, flags: u32) {
+        let kept = self.flags() & !CHANGEABLE;
+        self.flags.store(kept | flags & CHANGEABLE, Ordering::Relaxed);
+    }
+
+    /// Whether it is only a name.
+    pub fn is_name_only(&self) -> bool {
+        self.flags() & O_PATH != 0
+    }
+
+    fn check_readable(&self) -> Result<()> {
+        let is_readable = !self.is_name_only() && self.flags() & O_ACCMODE != O_WRONLY;
+        if is_readable { Ok(()) } else { Err(Errno::EBADF) }
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        let is_writable = !self.is_name_only() && self.flags() & O_ACCMODE != O_RDONLY;
+        if is_writable { Ok(()) } else { Err(Errno::EBADF) }
+    }
+
+    fn transfer(&self, position: u64) -> Transfer {
+        let wait = if self.flags() & O_NONBLOCK != 0 { Wait::NEVER } else { Wait::INTERRUPTIBLE };
+        Transfer { position, wait }
+    }
+
+    fn is_directory(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.entry.is_directory())
+    }
+
+    /// read(2).
+    ///
+    /// # Errors
+    /// EBADF, EISDIR, what the file says.
+    pub fn read(&self, to: &mut dyn ByteSink) -> Result<usize> {
+        self.check_readable()?;
+        if self.file.seeking() == Seeking::Stream {
+            return self.file.read(&self.transfer(0), to);
+        }
+        let mut position = self.position.lock();
+        let count = self.read_positioned(*position, to)?;
+        *position += count as u64;
+        Ok(count)
+    }
+
+    /// pread(2).
+    ///
+    /// # Errors
+    /// As `read`, and ESPIPE.
+    pub fn read_at(&self, position: u64, to: &mut dyn ByteSink) -> Result<usize> {
+        self.check_readable()?;
+        if self.file.seeking() == Seeking::Stream {
+            return Err(Errno::ESPIPE);
+        }
+        self.read_positioned(position, to)
+    }
+
+    fn read_positioned(&self, position: u64, to: &mut dyn ByteSink) -> Result<usize> {
+        if self.is_directory() {
+            return Err(Errno::EISDIR);
+        }
+        self.file.read(&self.transfer(position), to)
+    }
+
+    /// write(2), no further than `limit` (RLIMIT_FSIZE).
+    ///
+    /// # Errors
+    /// EBADF, EFBIG, what the file says.
+    pub fn write(&self, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
+        self.check_writable()?;
+        if self.file.seeking() == Seeking::Stream {
+            return self.file.write(&self.transfer(0), from);
+        }
+        let mut position = self.position.lock();
+        if self.flags() & O_APPEND != 0 {
+            *position = self.attributes().map_or(0, |attributes| attributes.size);
+        }
+        let count = self.write_positioned(*position, from, limit)?;
+        *position += count as u64;
+        Ok(count)
+    }
+
+    /// pwrite(2).
+    ///
+    /// # Errors
+    /// As `write`, and ESPIPE.
+    pub fn write_at(&self, position: u64, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
+        self.check_writable()?;
+        if self.file.seeking() == Seeking::Stream {
+            return Err(Errno::ESPIPE);
+        }
+        // Linux appends even here (pwrite(2), BUGS).
+        let appends = self.flags() & O_APPEND != 0;
+        let size = || self.attributes().map_or(0, |attributes| attributes.size);
+        self.write_positioned(if appends { size() } else { position }, from, limit)
+    }
+
+    fn write_positioned(&self, position: u64, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
+        let is_regular = self.attributes().is_some_and(|attributes| attributes.kind == FileKind::Regular);
+        if !is_regular || position.saturating_add(from.left() as u64) <= limit {
+            return self.file.write(&self.transfer(position), from);
+        }
+        let room = limit.saturating_sub(position);
+        if room == 0 {
+            return Err(Errno::EFBIG);
+        }
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        self.file.write(&self.transfer(position), &mut Limited { from, room })
+    }
+
+    /// lseek(2).
+    ///
+    /// # Errors
+    /// EBADF, ESPIPE, EINVAL, ENXIO past the end for data and holes.
+    pub fn seek(&self, offset: i64, from: i32) -> Result<u64> {
+        if self.is_name_only() {
+            return Err(Errno::EBADF);
+        }
+        if self.file.seeking() == Seeking::Stream {
+            return Err(Errno::ESPIPE);
+        }
+        let size = || self.attributes().map_or(0, |attributes| attributes.size);
+        let mut position = self.position.lock();
+        let base = match from {
+            SEEK_SET => 0,
+            SEEK_CUR => *position,
+            SEEK_END => size(),
+            // Without holes all is data, and the hole is at the end.
+            SEEK_DATA | SEEK_HOLE => {
+                let size = size();
+                let offset = u64::try_from(offset).ok().filter(|&offset| offset < size).ok_or(Errno::ENXIO)?;
+                *position = if from == SEEK_DATA { offset } else { size };
+                return Ok(*position);
+            }
+            _ => return Err(Errno::EINVAL),
+        };
+        let target = base.checked_add_signed(offset).filter(|&target| target <= i64::MAX as u64);
+        *position = target.ok_or(Errno::EINVAL)?;
+        Ok(*position)
+    }
+
+    /// Reads names from the position on.
+    ///
+    /// # Errors
+    /// EBADF, ENOTDIR, what the file system says.
+    pub fn list(&self, to: &mut dyn Listing) -> Result<()> {
+        self.check_readable()?;
+        if !self.is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        if self.place.as_ref().is_some_and(|place| place.entry.is_removed()) {
+            return Err(Errno::ENOENT);
+        }
+        let mut position = self.position.lock();
+        *position = self.file.list(*position, to)?;
+        Ok(())
+    }
+
+    /// What is possible now.
+    pub fn ready(&self) -> Events {
+        self.file.ready()
+    }
+
+    /// The place it was opened at, for the calls that start there.
+    ///
+    /// # Errors
+    /// ENOTDIR.
+    pub fn directory(&self) -> Result<Place> {
+        self.place.clone().filter(|place| place.entry.is_directory()).ok_or(Errno::ENOTDIR)
+    }
+
+    /// ftruncate(2).
+    ///
+    /// # Errors
+    /// EBADF, EINVAL, what the file system says.
+    pub fn truncate(&self, size: u64) -> Result<()> {
+        self.check_writable().map_err(|_| Errno::EINVAL)?;
+        let place = self.place.as_ref().ok_or(Errno::EINVAL)?;
+        if place.inode().attributes().kind != FileKind::Regular {
+            return Err(Errno::EINVAL);
+        }
+        place.change(&Change { size: Some(size), ..Change::default() })
+    }
+
+    /// What mmap(2) maps: the same object each time, so that neighbouring areas are one.
+    pub fn mapped(&self) -> Option<Arc<dyn PageSource>> {
+        if let Some(mapped) = self.mapped.get() {
+            return Some(mapped.clone());
+        }
+        let mapped = Arc::new(Mapped { pages: self.file.clone().pages()?, place: self.place.clone() });
+        Some(self.mapped.call_once(|| mapped).clone())
+    }
+
+    /// Whether it may be mapped for reading, and for writing if shared.
+    pub fn may_map(&self) -> (bool, bool) {
+        (self.check_readable().is_ok(), self.check_writable().is_ok())
+    }
+
+    /// Whether files on its mount may be run.
+    pub fn may_execute(&self) -> bool {
+        self.place.as_ref().is_none_or(|place| place.mount.flags() & mount::NO_EXEC == 0)
+    }
+}
+
+/// The first bytes of a source.
+struct Limited<'a> {
+    from: &'a mut dyn ByteSource,
+    room: usize,
+}
+
+impl ByteSource for Limited<'_> {
+    fn left(&self) -> usize {
+        self.from.left().min(self.room)
+    }
+
+    fn take(&mut self, into: &mut [u8]) -> Result<usize> {
+        let len = into.len().min(self.room);
+        let count = self.from.take(&mut into[..len])?;
+        self.room -= count;
+        Ok(count)
+    }
+}
+
+/// A file as memory has it: its pages, and the name `/proc/PID/maps` shows.
+struct Mapped {
+    pages: Arc<dyn PageSource>,
+    place: Option<Place>,
+}
+
+impl PageSource for Mapped {
+    fn page(&self, index: u64, purpose: Purpose) -> Result<SharedFrame> {
+        self.pages.page(index, purpose)
+    }
+
+    fn cached_page(&self, index: u64) -> Option<SharedFrame> {
+        self.pages.cached_page(index)
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        match &self.place {
+            Some(place) => {
+                let attributes = place.inode().attributes();
+                (attributes.device, attributes.number)
+            }
+            None => self.pages.identity(),
+        }
+    }
+
+    fn describe(&self, to: &mut Vec<u8>) {
+        let Some(place) = &self.place else { return self.pages.describe(to) };
+        let mut at = place.clone();
+        while let Some(above) = at.mount.at() {
+            at = above;
+        }
+        // From the highest root there is: what is outside somebody's own is nobody else's secret here.
+        let mut root = at;
+        while let Some(parent) = root.entry.parent() {
+            root.entry = parent;
+        }
+        place.path(&root, to);
+        if place.entry.is_removed() {
+            to.extend_from_slice(b" (deleted)");
+        }
+    }
+}
