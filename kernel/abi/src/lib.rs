@@ -8,6 +8,7 @@
 //! - [`auxv`]: keys of the auxiliary vector.
 //! - [`signal`]: numbers, flags and codes of signals.
 //! - [`process`]: flags of clone, wait and futex.
+//! - [`termios`]: flags and requests of terminals.
 //! - [`file`]: open flags, modes, device numbers, poll events.
 //! - [`time`]: times as structures.
 
@@ -21,6 +22,7 @@ pub mod limits;
 pub mod auxv;
 pub mod signal;
 pub mod process;
+pub mod termios;
 pub mod file;
 pub mod time;
 

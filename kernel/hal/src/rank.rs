@@ -72,6 +72,8 @@ ranks! {
     PageTables = 75;
     /// Kernel virtual mappings outside the direct map.
     KernelMap = 80;
+    /// One device: its registers, and what its interrupt left for a thread to take.
+    Device = 90;
     /// One slab size class, or the large end of the heap.
     Heap = 100;
     /// The free frames of one zone.

@@ -26,6 +26,7 @@
 //! - [`exec`]: scripts, arguments and the first stack of a program.
 //! - [`signal`]: what is pending and what is done about it.
 //! - [`fd_table`]: open files by number.
+//! - [`tty`]: the terminal's line discipline.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -63,5 +64,6 @@ pub mod vma;
 pub mod exec;
 pub mod signal;
 pub mod fd_table;
+pub mod tty;
 
 pub mod acpi;
