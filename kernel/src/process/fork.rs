@@ -229,6 +229,7 @@ fn child_process(cx: &Cx, pid: Pid, request: &CloneRequest) -> Result<Arc<Proces
         executable: Lock::new(parent.executable.lock().clone()),
         timers: Timers::new(),
         was_stopped: AtomicBool::new(false),
+        is_traced: AtomicBool::new(parent.is_traced.load(Ordering::Relaxed)),
         has_execed: AtomicBool::new(false),
         dumpable: AtomicU32::new(parent.dumpable.load(Ordering::Relaxed)),
         oom_adjustment: AtomicI32::new(parent.oom_adjustment.load(Ordering::Relaxed)),

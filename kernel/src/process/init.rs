@@ -102,6 +102,7 @@ fn first_cx(number: Pid, root: &Place) -> Result<Cx> {
         executable: Lock::new(None),
         timers: Timers::new(),
         was_stopped: AtomicBool::new(false),
+        is_traced: AtomicBool::new(false),
         has_execed: AtomicBool::new(false),
         dumpable: AtomicU32::new(1),
         oom_adjustment: AtomicI32::new(0),
