@@ -21,6 +21,9 @@ pub(crate) fn start(boot: &'static BootInfo) -> ! {
     info!("Nacre {} ({}), started by {}", env!("CARGO_PKG_VERSION"), build_kind(), loader(boot));
     let options = BootOptions::parse(boot.command_line.as_str());
     apply(&options);
+    if cmdline::words(boot.command_line.as_str()).any(|word| word.is_named("trace")) {
+        trace::trace_all();
+    }
     if hal::boot::init_memory(boot).is_err() {
         give_up("there is no memory for the frame allocator's records; give the machine 16 MiB or more");
     }

@@ -27,6 +27,8 @@
 //! - [`signal`]: what is pending and what is done about it.
 //! - [`fd_table`]: open files by number.
 //! - [`tty`]: the terminal's line discipline.
+//! - [`sparse`]: things by number where most numbers have nothing.
+//! - [`pipe`]: the bytes between the ends of a pipe.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -65,5 +67,7 @@ pub mod exec;
 pub mod signal;
 pub mod fd_table;
 pub mod tty;
+pub mod sparse;
+pub mod pipe;
 
 pub mod acpi;

@@ -102,7 +102,7 @@ impl Image {
         let header = elf::Header::parse(start)?;
         let table = header.table();
         let len = usize::try_from(table.len).map_err(|_| Errno::ENOEXEC)?;
-        let bytes = self.bytes(table.start, len)?;
+        let bytes = self.bytes(table.offset, len)?;
         Ok(header.plan(&bytes, self.size, ElfLimits::default())?)
     }
 
@@ -176,7 +176,7 @@ pub(crate) fn prepare(
     let interpreter = match plan.interpreter {
         Some(range) => {
             let len = usize::try_from(range.len).map_err(|_| Errno::ENOEXEC)?;
-            let bytes = image.bytes(range.start, len)?;
+            let bytes = image.bytes(range.offset, len)?;
             let path = elf::interpreter_path(&bytes).map_err(Errno::from)?;
             let image = Image::open(walker.resolve(path, Last::Follow)?, walker.cred)?;
             let start = image.bytes(0, 512)?;

@@ -234,8 +234,8 @@ pub(super) fn fcntl(cx: &mut Cx, fd: i32, command: u32, argument: u64) -> Result
             let limit = if cx.cred.has(Capability::SysResource) { usize::MAX } else { PIPE_LIMIT };
             fs::pipe::set_capacity(&**file.file(), low as usize, limit).map(|size| size as u64)
         }
-        F_ADD_SEALS => fs::tmpfs::Seals::add(&**file.file(), low).map(|()| 0),
-        F_GET_SEALS => fs::tmpfs::Seals::get(&**file.file()).map(u64::from),
+        F_ADD_SEALS => fs::tmpfs::seals::add(&**file.file(), low).map(|()| 0),
+        F_GET_SEALS => fs::tmpfs::seals::get(&**file.file()).map(u64::from),
         _ => Err(Errno::EINVAL),
     }
 }

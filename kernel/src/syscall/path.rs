@@ -550,7 +550,7 @@ pub(super) fn utimensat(
 
 /// utimes(2).
 pub(super) fn utimes(cx: &mut Cx, path: UserString, times: UserPtr<[Timeval; 2]>) -> Result<()> {
-    let convert = |time: Timeval| {
+    let convert = |time: Timeval| -> Result<Timespec> {
         let nanoseconds = (0..1_000_000).contains(&time.microseconds).then_some(time.microseconds * 1000);
         Ok(Timespec { seconds: time.seconds, nanoseconds: nanoseconds.ok_or(Errno::EINVAL)? })
     };
