@@ -38,8 +38,16 @@ pub(crate) fn run(boot: &'static BootInfo) {
 }
 
 fn prepare() -> Result<()> {
+    set_clock();
     fs::devices::register()?;
     tty::init()
+}
+
+fn set_clock() {
+    match drivers::rtc::read() {
+        Ok(seconds) => nucleus::clock::set_realtime_ns(seconds.saturating_mul(abi::time::NANOS)),
+        Err(_) => nucleus::warning!("the machine has no clock that shows the time of day: it starts at 1970"),
+    }
 }
 
 /// The root file system with the archive's files.

@@ -21,6 +21,7 @@
 //! - [`symbols`]: functions and lines by address, for backtraces.
 //! - [`cpio`]: reader of the initramfs's archive format.
 //! - [`elf`]: what to map to run a program.
+//! - [`calendar`]: dates and seconds.
 //! - [`cred`]: who may do what.
 //! - [`vma`]: the areas of a user address space.
 //! - [`exec`]: scripts, arguments and the first stack of a program.
@@ -61,6 +62,7 @@ pub mod timers;
 pub mod cmdline;
 pub mod cpio;
 pub mod elf;
+pub mod calendar;
 pub mod cred;
 pub mod vma;
 pub mod exec;
