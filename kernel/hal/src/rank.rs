@@ -38,6 +38,8 @@ ranks! {
     Position = 24;
     /// One pipe, terminal or the like: what a copy to user memory may happen under.
     Stream = 26;
+    /// The writers of one file, and who cuts it: copies from user memory happen under it.
+    Writing = 28;
     /// The map of areas of a user address space.
     AddressSpace = 30;
     /// The table of mounts.
