@@ -185,6 +185,12 @@ impl Errno {
     pub const ERESTARTNOHAND: Errno = Errno(514);
     /// As `ERESTARTNOHAND`, but by restart_syscall(2): the time that is left is known there.
     pub const ERESTART_RESTARTBLOCK: Errno = Errno(516);
+
+    /// Whether it is one of these.
+    #[inline]
+    pub const fn is_restart(self) -> bool {
+        self.0 >= Self::ERESTARTSYS.0
+    }
 }
 
 impl fmt::Debug for Errno {

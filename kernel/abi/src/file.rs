@@ -83,10 +83,6 @@ pub const AT_EMPTY_PATH: u32 = 0x1000;
 /// statx(2): how fresh.
 pub const AT_STATX_SYNC_TYPE: u32 = 0x6000;
 
-/// Bytes of the longest path, with its NUL.
-pub const PATH_MAX: usize = 4096;
-/// Bytes of the longest name.
-pub const NAME_MAX: usize = 255;
 
 /// There is something to read.
 pub const POLLIN: u16 = 1;

@@ -7,6 +7,8 @@
 //! - [`limits`]: limits on names and arguments.
 //! - [`auxv`]: keys of the auxiliary vector.
 //! - [`signal`]: numbers, flags and codes of signals.
+//! - [`process`]: flags of clone, wait and futex.
+//! - [`termios`]: flags and requests of terminals.
 //! - [`file`]: open flags, modes, device numbers, poll events.
 //! - [`time`]: times as structures.
 
@@ -19,6 +21,8 @@ mod constants;
 pub mod limits;
 pub mod auxv;
 pub mod signal;
+pub mod process;
+pub mod termios;
 pub mod file;
 pub mod time;
 

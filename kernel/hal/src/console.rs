@@ -1,4 +1,4 @@
-//! The early console: bytes out, nothing in. Serves the log and the panic screen until a terminal takes over.
+//! The console: bytes out, nothing in. Serves the log, the panic screen, and terminals on the same serial line.
 //!
 //! One lock (rank `Console`) keeps lines of different CPUs apart; a panic breaks it open.
 
@@ -14,6 +14,12 @@ static OUTPUT: Lock<(), rank::Console> = Lock::new(());
 pub fn write(text: &[u8]) {
     let _whole = OUTPUT.lock();
     arch::console::put(text);
+}
+
+/// Writes a terminal's output, which gets no carriage returns but its own.
+pub fn write_raw(bytes: &[u8]) {
+    let _whole = OUTPUT.lock();
+    arch::console::put_raw(bytes);
 }
 
 /// Writes formatted text as one piece.

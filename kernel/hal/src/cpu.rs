@@ -26,6 +26,11 @@ pub fn summary() -> impl core::fmt::Display {
     arch::cpu::summary()
 }
 
+/// What programs are told of the CPU in AT_HWCAP: EDX of CPUID leaf 1.
+pub fn feature_word() -> u64 {
+    arch::cpu::feature_word()
+}
+
 /// Stops this CPU for good.
 pub fn halt_forever() -> ! {
     arch::cpu::halt_forever()

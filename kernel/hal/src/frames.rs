@@ -46,6 +46,8 @@ struct Zones {
 static ZONES: Once<Zones> = Once::new();
 /// Frames of all zones, free or not.
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
+/// Free frames but for those in the CPUs' caches.
+static FREE_IN_ZONES: AtomicUsize = AtomicUsize::new(0);
 static METADATA_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 /// One frame, freed when dropped.
@@ -89,6 +91,7 @@ pub fn init(map: &MemoryMap, nodes: &[NodeRange]) -> Result<()> {
         let mut zone = Zone::new(planned.span.start, records).ok_or(Errno::EINVAL)?;
         add_usable(&mut zone, &map, planned.span);
         TOTAL.fetch_add(zone.present_frames() as usize, Ordering::Relaxed);
+        FREE_IN_ZONES.fetch_add(zone.free_frames() as usize, Ordering::Relaxed);
         *slot = Some(Slot { key: planned.key, span: planned.span, zone: Lock::new(zone) });
     }
     ZONES.call_once(|| zones);
@@ -146,7 +149,9 @@ impl Zones {
         };
         tried.indices().iter().find_map(|&index| {
             let slot = self.slots.get(usize::from(index))?.as_ref()?;
-            slot.zone.lock().alloc(order)
+            let found = slot.zone.lock().alloc(order)?;
+            FREE_IN_ZONES.fetch_sub(order.frames() as usize, Ordering::Relaxed);
+            Some(found)
         })
     }
 
@@ -162,7 +167,9 @@ impl Zones {
         let owner = self.slots.iter().flatten().find(|slot| slot.span.contains(start));
         let freed = owner.map(|slot| slot.zone.lock().free(start, order));
         match freed {
-            Some(Ok(())) => {}
+            Some(Ok(())) => {
+                FREE_IN_ZONES.fetch_add(order.frames() as usize, Ordering::Relaxed);
+            }
             Some(Err(error)) => panic!("freeing frame {start:?}, order {}: {error:?}", order.get()),
             None => panic!("freeing frame {start:?}, which is no RAM"),
         }
@@ -313,6 +320,18 @@ pub(crate) fn drain_cache() {
             zones.free(number, Order::ZERO);
         }
     });
+}
+
+/// Whether so little is left that only the kernel itself, and what ends programs, may still have it. What programs ask for
+/// is refused then, so that the small allocations that cannot fail do not.
+pub fn is_low() -> bool {
+    let total = TOTAL.load(Ordering::Relaxed);
+    FREE_IN_ZONES.load(Ordering::Relaxed) < reserve_of(total)
+}
+
+/// Frames kept for the kernel: one in 64, at least half a megabyte, at most 16.
+fn reserve_of(total: usize) -> usize {
+    (total / 64).clamp(128, 4096)
 }
 
 /// Free blocks of each order in each zone, as `/proc/buddyinfo` shows them.

@@ -19,6 +19,7 @@
 //! - [`tlb`]: requests that all CPUs serve.
 //! - [`vmap`]: stacks with guards, device mappings.
 //! - [`mmio`]: device registers.
+//! - [`port`]: device registers in I/O ports.
 //! - [`time`]: the clock and the timer.
 //! - [`space`]: address spaces.
 //! - [`context`]: kernel contexts and the switch between them.
@@ -50,6 +51,7 @@ pub mod smp;
 pub mod tlb;
 pub mod vmap;
 pub mod mmio;
+pub mod port;
 pub mod time;
 pub mod space;
 pub mod context;

@@ -28,18 +28,24 @@ macro_rules! ranks {
 ranks! {
     /// The tree of processes: parents, children, exit codes.
     ProcessTree = 10;
-    /// One process: its memory and what its threads share.
+    /// One process: its threads, its pending signals, how it ends.
     Task = 20;
+    /// The signal actions that tasks share.
+    SignalActions = 21;
     /// The open files of a process.
     FdTable = 22;
     /// The working directory and the like of a process.
     FsContext = 23;
     /// The position of an open file.
     Position = 24;
+    /// One thread: its pending signals, what others may ask it.
+    TaskState = 25;
     /// One pipe, terminal or the like: what a copy to user memory may happen under.
     Stream = 26;
     /// The writers of one file, and who cuts it: copies from user memory happen under it.
-    Writing = 28;
+    Writing = 27;
+    /// The sleepers of one bucket of futexes.
+    Futex = 28;
     /// The map of areas of a user address space.
     AddressSpace = 30;
     /// The table of mounts.
@@ -68,6 +74,8 @@ ranks! {
     PageTables = 75;
     /// Kernel virtual mappings outside the direct map.
     KernelMap = 80;
+    /// One device: its registers, and what its interrupt left for a thread to take.
+    Device = 90;
     /// One slab size class, or the large end of the heap.
     Heap = 100;
     /// The free frames of one zone.

@@ -65,6 +65,11 @@ pub struct UserContext {
     gs_base: u64,
 }
 
+/// The least stack a signal handler's frame needs (AT_MINSIGSTKSZ).
+pub fn signal_stack_size() -> u64 {
+    signal_frame::size()
+}
+
 /// Flags programs may set: CF PF AF ZF SF TF DF OF NT RF AC ID.
 const FLAGS_ALLOWED: u64 = 0x25_4dd5;
 /// IF and the bit that always reads one.

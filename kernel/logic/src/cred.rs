@@ -141,6 +141,43 @@ impl Cred {
         Cred { user: Ids::all(0), group: Ids::all(0), groups: Arc::new(Vec::new()), capabilities }
     }
 
+    /// Who a new program is; `user` and `group` are those of a setuid or setgid file (capabilities(7), "Capabilities and
+    /// execution of programs by root", without file capabilities).
+    #[must_use]
+    pub fn after_exec(&self, user: Option<u32>, group: Option<u32>) -> Self {
+        let mut cred = self.clone();
+        if let Some(user) = user {
+            (cred.user.effective, cred.user.file) = (user, user);
+        }
+        if let Some(group) = group {
+            (cred.group.effective, cred.group.file) = (group, group);
+        }
+        (cred.user.saved, cred.group.saved) = (cred.user.effective, cred.group.effective);
+        let old = self.capabilities;
+        let permitted = if cred.user.effective == 0 || cred.user.real == 0 {
+            old.bounding | old.inheritable
+        } else {
+            old.ambient
+        };
+        let effective = if cred.user.effective == 0 { permitted } else { old.ambient };
+        cred.capabilities = Capabilities { permitted, effective, ..old };
+        cred
+    }
+
+    /// Becomes another user, and loses or regains what root has with it (capabilities(7), "Effect of user ID changes").
+    pub fn change_user(&mut self, user: Ids) {
+        let is_root = |ids: &Ids| ids.real == 0 || ids.effective == 0 || ids.saved == 0;
+        let old = core::mem::replace(&mut self.user, user);
+        if is_root(&old) && !is_root(&user) {
+            (self.capabilities.permitted, self.capabilities.effective, self.capabilities.ambient) = (0, 0, 0);
+        }
+        match (old.effective == 0, user.effective == 0) {
+            (true, false) => self.capabilities.effective = 0,
+            (false, true) => self.capabilities.effective = self.capabilities.permitted,
+            _ => {}
+        }
+    }
+
     /// Whether a capability is in force.
     pub const fn has(&self, capability: Capability) -> bool {
         self.capabilities.effective & 1 << capability as u8 != 0

@@ -28,6 +28,7 @@
 //! - [`fd_table`]: open files by number.
 //! - [`sparse`]: things by number where most numbers have nothing.
 //! - [`pipe`]: the bytes between the ends of a pipe.
+//! - [`tty`]: the terminal's line discipline.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -67,5 +68,6 @@ pub mod signal;
 pub mod fd_table;
 pub mod sparse;
 pub mod pipe;
+pub mod tty;
 
 pub mod acpi;

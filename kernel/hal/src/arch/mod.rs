@@ -14,7 +14,8 @@
 //! | `usercopy` | `copy_in`, `copy_out`, `zero`, `compare_exchange`, recovering from faults |
 //! | `clock` | `now_ns`, `arm`, calibration |
 //! | `smp` | start CPUs, send interrupts between them |
-//! | `console` | `put` |
+//! | `console` | `put`, `put_raw` |
+//! | `port` | `read8` to `write32`: I/O ports |
 //! | `power` | off, reset, exit of an emulator |
 //! | `image_layout`, `image_start`, `frame_pointer` | where the kernel's text is, and the chain of calls on the stack |
 //! | constants | `USER_TOP`, `USER_CODE`, `USER_DATA`, vectors |

@@ -20,6 +20,9 @@ pub struct LargeFrame(FrameNo);
 impl LargeFrame {
     /// A fresh one, full of zeros.
     pub fn new_zeroed() -> Option<Self> {
+        if super::is_low() {
+            return None;
+        }
         let zones = ZONES.get()?;
         let order = Order::holding(u64::from(FRAMES))?;
         let start = zones.allocate(order, ZoneKind::Normal)?;

@@ -77,8 +77,11 @@ impl Frame {
         SharedFrame(number)
     }
 
-    /// A frame with the same bytes as `other` has now.
+    /// A frame with the same bytes as `other` has now. For programs: see [`super::is_low`].
     pub fn copy_of(other: &SharedFrame) -> Option<Frame> {
+        if super::is_low() {
+            return None;
+        }
         let mut copy = super::allocate()?;
         other.read(0, copy.bytes_mut());
         Some(copy)
@@ -86,8 +89,11 @@ impl Frame {
 }
 
 impl SharedFrame {
-    /// A fresh frame of zeros.
+    /// A fresh frame of zeros. For programs and files: see [`super::is_low`].
     pub fn new_zeroed() -> Option<Self> {
+        if super::is_low() {
+            return None;
+        }
         Some(super::allocate_zeroed()?.share())
     }
 

@@ -75,6 +75,11 @@ const FPU_POINTER: usize = FAULT + 32;
 const MASK: usize = 304;
 const INFO: usize = 312;
 
+/// Bytes of a frame at most, with FPU state and what alignment costs.
+pub(super) fn size() -> u64 {
+    (FRAME_SIZE + arch::context::fpu_size() + 4 + 64 + 16) as u64 + RED_ZONE
+}
+
 impl UserContext {
     /// Puts a frame on the stack and makes the handler run next.
     ///

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
-use hal::frames::{self, Frame, LargeFrame, SharedFrame};
+use hal::frames::{Frame, LargeFrame, SharedFrame};
 use hal::paging::{LARGE_PAGE_SIZE, Protection};
 use hal::space::Copying;
 use hal::user::AccessKind;
@@ -120,8 +120,7 @@ impl Memory {
                 Some(Err(_)) | None => {}
             }
         }
-        let frame = frames::allocate_zeroed().ok_or(Errno::ENOMEM)?;
-        self.space.map(page, frame.share(), protection)
+        self.space.map(page, SharedFrame::new_zeroed().ok_or(Errno::ENOMEM)?, protection)
     }
 
     fn map_file_page(
@@ -182,9 +181,12 @@ impl Memory {
             return Ok(());
         }
         let Some(old) = self.space.lookup(page) else { return Ok(()) };
-        let copy =
-            if old.frame.is_zero_page() { frames::allocate_zeroed() } else { Frame::copy_of(&old.frame) };
-        let copy = copy.ok_or(FaultError::NoMemory)?.share();
+        let copy = if old.frame.is_zero_page() {
+            SharedFrame::new_zeroed()
+        } else {
+            Frame::copy_of(&old.frame).map(Frame::share)
+        };
+        let copy = copy.ok_or(FaultError::NoMemory)?;
         Ok(self.space.replace(page, copy, protection)?)
     }
 

@@ -32,6 +32,8 @@ pub struct Layout {
     pub arguments: (u64, u64),
     /// Its environment.
     pub environment: (u64, u64),
+    /// The auxiliary vector's neighbourhood: the stack pointer, and how long the vector is.
+    pub auxiliary: (u64, u64),
     /// The vDSO, 0 if there is none.
     pub vdso: u64,
 }

@@ -6,6 +6,7 @@
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 use abi::Errno;
 use hal::lock_ranks;
@@ -16,6 +17,8 @@ use super::wait::{Wait, WaitQueue};
 /// A lock whose waiters sleep.
 pub struct Mutex<T: ?Sized, R: Rank> {
     waiters: WaitQueue,
+    /// Threads that wait, or are about to: whoever unlocks looks at the queue only if there are any.
+    waiting: AtomicU32,
     rank: PhantomData<fn() -> R>,
     inner: spin::mutex::SpinMutex<T>,
 }
@@ -23,7 +26,11 @@ pub struct Mutex<T: ?Sized, R: Rank> {
 impl<T, R: Rank> Mutex<T, R> {
     /// An unlocked mutex.
     pub const fn new(value: T) -> Self {
-        Mutex { waiters: WaitQueue::new(), rank: PhantomData, inner: spin::mutex::SpinMutex::new(value) }
+        Mutex {
+            waiters: WaitQueue::new(),
+            waiting: AtomicU32::new(0),
+            rank: PhantomData,
+            inner: spin::mutex::SpinMutex::new(value) }
     }
 }
 
@@ -56,6 +63,14 @@ impl<T: ?Sized, R: Rank> Mutex<T, R> {
         if let Some(inner) = self.inner.try_lock() {
             return Guard::new(self, inner);
         }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let guard = self.wait_for_it();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        guard
+    }
+
+    #[cold]
+    fn wait_for_it(&self) -> Guard<'_, T, R> {
         loop {
             let taken = self
                 .waiters
@@ -122,7 +137,11 @@ impl<T: ?Sized, R: Rank> Drop for Guard<'_, T, R> {
     fn drop(&mut self) {
         self.inner = None;
         held::release::<R>();
-        self.mutex.waiters.wake_one();
+        // After the unlocking: a waiter that is not seen here has yet to try, and will find the mutex free.
+        fence(Ordering::SeqCst);
+        if self.mutex.waiting.load(Ordering::Relaxed) != 0 {
+            self.mutex.waiters.wake_one();
+        }
     }
 }
 

@@ -4,14 +4,16 @@
 //! behind the thread's own lock (rank `ThreadState`). Debug builds keep the ranks of the mutexes it holds.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use core::any::Any;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use abi::{Errno, Result};
 use hal::boot::Text;
 use hal::context::{Context, Kind};
 use hal::rank;
-use hal::spin::Lock;
+use hal::spin::{Lock, Once};
+use hal::user::AccessKind;
 use logic::cpuset::CpuSet;
 use logic::runq::{Policy, SchedState};
 
@@ -42,6 +44,15 @@ pub(super) struct Shared {
     pub(super) has_token: bool,
 }
 
+/// What a thread is to those above: the closed upcall from threads to processes.
+pub trait Owner: Send + Sync {
+    /// The thread touched user memory in the kernel and faulted; true if it may try again.
+    fn resolve_fault(&self, address: u64, access: AccessKind) -> bool;
+
+    /// Itself, for those who know what owns threads.
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
 /// What a thread runs.
 type Body = Box<dyn FnOnce() + Send>;
 
@@ -57,6 +68,8 @@ pub struct Thread {
     pub(super) mutexes: Lock<logic::ranks::RankStack, rank::ThreadState>,
     /// CPUs it may run on, a bit each; not in `shared`, because a thief reads it under a run queue's lock.
     affinity: AtomicU64,
+    /// Whose thread it is; a kernel thread is nobody's.
+    owner: Once<Weak<dyn Owner>>,
     /// A signal or a kill is waiting: interruptible waits end.
     interrupted: AtomicBool,
     pub(super) is_idle: bool,
@@ -113,6 +126,7 @@ impl Thread {
             #[cfg(debug_assertions)]
             mutexes: Lock::new(logic::ranks::RankStack::new()),
             affinity: AtomicU64::new(u64::MAX),
+            owner: Once::new(),
             interrupted: AtomicBool::new(false),
             is_idle: false,
             switches: AtomicU64::new(0),
@@ -137,6 +151,26 @@ impl Thread {
     /// How often it was switched to.
     pub fn switches(&self) -> u64 {
         self.switches.load(Ordering::Relaxed)
+    }
+
+    /// Says whose thread it is; the first call counts.
+    pub fn set_owner(&self, owner: Weak<dyn Owner>) {
+        self.owner.call_once(|| owner);
+    }
+
+    /// Whose thread it is, if that is somebody and still there.
+    pub fn owner(&self) -> Option<Arc<dyn Owner>> {
+        self.owner.get()?.upgrade()
+    }
+
+    /// How it competes.
+    pub fn policy(&self) -> Policy {
+        self.shared.lock().sched.policy()
+    }
+
+    /// Lets it run on the same CPUs as `other`; before it is started.
+    pub fn inherit_affinity(&self, other: &Thread) {
+        self.affinity.store(other.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// CPU time it was charged.

@@ -163,6 +163,19 @@ pub fn for_each(mut visit: impl FnMut(&Arc<Mount>)) {
 }
 
 impl Place {
+    /// A place that no path leads to.
+    pub(super) fn outside(file_system: Arc<dyn FileSystem>, entry: Arc<Entry>) -> Self {
+        let mount = Mount {
+            file_system,
+            root: entry.clone(),
+            at: Lock::new(None),
+            source: Vec::new(),
+            flags: AtomicU32::new(0),
+            number: 0,
+        };
+        Place { mount: Arc::new(mount), entry }
+    }
+
     /// The file.
     pub fn inode(&self) -> &Arc<dyn Inode> {
         self.entry.inode()

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use abi::file::{NAME_MAX, PATH_MAX};
+use abi::limits::{NAME_MAX, PATH_MAX};
 use abi::{Errno, Result};
 use logic::cred::{Access, Cred};
 

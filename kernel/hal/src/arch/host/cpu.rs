@@ -131,3 +131,8 @@ pub fn entropy() -> u64 {
 pub(crate) fn summary() -> impl fmt::Display {
     "simulated CPU"
 }
+
+/// No features.
+pub(crate) fn feature_word() -> u64 {
+    0
+}

@@ -12,6 +12,7 @@ pub(crate) mod cpu;
 #[path = "../x86_64/entry.rs"]
 mod entry;
 pub(crate) mod paging;
+pub(crate) mod port;
 pub(crate) mod power;
 mod ram;
 mod seat;

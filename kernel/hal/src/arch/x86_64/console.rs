@@ -33,15 +33,22 @@ pub(crate) fn init() {
 
 /// Sends bytes; a newline becomes carriage return and newline on the serial line.
 pub(crate) fn put(bytes: &[u8]) {
+    for &byte in bytes {
+        if byte == b'\n' && HAS_SERIAL.load(Ordering::Relaxed) {
+            put_serial(b'\r');
+        }
+        put_raw(&[byte]);
+    }
+}
+
+/// Sends bytes as they are.
+pub(crate) fn put_raw(bytes: &[u8]) {
     let (serial, debug) = (HAS_SERIAL.load(Ordering::Relaxed), HAS_DEBUG_CONSOLE.load(Ordering::Relaxed));
     for &byte in bytes {
         if debug {
             port::write8(DEBUG_CONSOLE, byte);
         }
         if serial {
-            if byte == b'\n' {
-                put_serial(b'\r');
-            }
             put_serial(byte);
         }
     }

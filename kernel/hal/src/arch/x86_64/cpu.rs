@@ -126,6 +126,11 @@ pub(crate) fn has(feature: Feature) -> bool {
     PRESENT.load(Ordering::Relaxed) & 1 << feature as u64 != 0
 }
 
+/// EDX of CPUID leaf 1.
+pub(crate) fn feature_word() -> u64 {
+    u64::from(__cpuid(1).edx)
+}
+
 fn detect() -> u64 {
     let basic = __cpuid(1);
     let max = __cpuid(0).eax;

@@ -11,7 +11,7 @@ mod entry;
 pub(crate) mod ioapic;
 mod local;
 pub(crate) mod paging;
-mod port;
+pub(crate) mod port;
 pub(crate) mod power;
 pub(crate) mod smp;
 mod stacks;

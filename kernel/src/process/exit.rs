@@ -1,0 +1,180 @@
+//! The end of a task, and of a process with its last one.
+//!
+//! What it held goes first, while the task still stands; then it leaves its process; the last one turns the process into a
+//! zombie, gives its children away and tells the parent.
+
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+
+use logic::signal::{Signal, SignalInfo, WaitStatus};
+
+use super::pid::Pid;
+use super::task::{Cx, Process};
+use super::{futex, signals, tree};
+
+/// Ends the running task, which called exit(2) with `code` or was told to end.
+pub(crate) fn end_task(mut cx: Cx, code: Option<u8>) {
+    futex::release_robust_list(&cx);
+    clear_tid(&cx);
+    let status = WaitStatus::Exited(code.unwrap_or(0));
+    let task = cx.task.clone();
+    let process = task.process.clone();
+    process.times.add(&task.times());
+    {
+        let held = {
+            let mut state = task.state.lock();
+            (state.memory.take(), state.files.take(), state.fs.take())
+        };
+        drop(held);
+    }
+    let Cx { memory, files, fs, cred, vfork, .. } = cx;
+    hal::context::enter_space(None);
+    drop(memory);
+    // After the memory: the parent may change it from now on.
+    if let Some(vfork) = vfork {
+        vfork.release();
+    }
+    drop((files, fs, cred));
+    leave(&process, &task, status);
+}
+
+/// CLONE_CHILD_CLEARTID: whoever joins the thread waits for this word.
+fn clear_tid(cx: &Cx) {
+    let address = cx.clear_tid;
+    // The last user of the memory has nobody to tell.
+    if address != 0
+        && Arc::strong_count(&cx.memory) > 2
+        && hal::usermem::write(address, &0_u32).is_ok()
+    {
+        let _ = futex::wake(&cx.memory, address, futex::Scope::Any, 1, u32::MAX);
+    }
+}
+
+/// Takes a task out of its process.
+fn leave(process: &Arc<Process>, task: &Arc<super::task::Task>, status: WaitStatus) {
+    let is_leader = task.tid() == process.pid;
+    let (last, gone) = {
+        let mut shared = process.shared.lock();
+        if is_leader && shared.leader_status.is_none() {
+            shared.leader_status = Some(status);
+        }
+        // The last one stays in the list: it is asked who it was until somebody has waited for the process.
+        let is_last = shared.tasks.len() == 1;
+        let gone = if is_last {
+            None
+        } else {
+            let place = shared.tasks.iter().position(|other| Arc::ptr_eq(other, task));
+            place.map(|place| shared.tasks.swap_remove(place))
+        };
+        // A process whose every task called exit(2) ends as its first one did.
+        if is_last && shared.ending.is_none() {
+            shared.ending = shared.leader_status.or(Some(status));
+        }
+        (is_last.then_some(shared.ending).flatten(), gone)
+    };
+    drop(gone);
+    // exec waits for the others.
+    process.resumed.wake_all();
+    // The number of the first task is the process's own: it goes with it.
+    if !is_leader {
+        drop(tree::with(|tree| tree.remove_task(task.tid())));
+    }
+    if let Some(status) = last {
+        end_process(process, status);
+    }
+}
+
+fn end_process(process: &Arc<Process>, status: WaitStatus) {
+    process.timers.stop_all();
+    let executable = process.executable.lock().take();
+    drop(executable);
+    let mut bereaved = alloc::vec::Vec::new();
+    let (group, session) = tree::with(|tree| {
+        let mut groups = alloc::vec::Vec::new();
+        tree.orphan_children(process.pid, |child| {
+            groups.push(child.group);
+            bereaved.push(child.process.clone());
+        });
+        // Children that are zombies already are waited for by whoever adopted them.
+        tree.node(process.pid).map_or((Pid::NONE, Pid::NONE), |node| (node.group, node.session))
+    });
+    for child in &bereaved {
+        tell_of_parents_end(child);
+        hang_up_if_orphaned(child);
+    }
+    if session == process.pid {
+        crate::tty::session_ended(session);
+    }
+    let _ = group;
+    hang_up_own_group(process, group);
+    let parent = process.parent();
+    let is_unwanted = tree::process(parent).is_ok_and(|parent| {
+        process.exit_signal.load(Ordering::Relaxed) == Signal::CHLD.number() && signals::leaves_no_zombies(&parent)
+    });
+    tree::with(|tree| {
+        if let Ok(node) = tree.node_mut(process.pid) {
+            node.zombie = Some(status);
+        }
+    });
+    process.ended.wake_all();
+    signals::notify_parent(process, status);
+    if is_unwanted {
+        let removed = tree::with(|tree| tree.remove_process(process.pid));
+        drop(removed);
+        if let Ok(parent) = tree::process(parent) {
+            parent.children_changed.wake_all();
+        }
+    }
+}
+
+/// PR_SET_PDEATHSIG.
+fn tell_of_parents_end(child: &Arc<Process>) {
+    for task in child.tasks() {
+        let wanted = task.state.lock().parent_death;
+        if let Some(signal) = wanted {
+            let _ = signals::send_to_task(&task, SignalInfo::kernel(signal));
+        }
+    }
+    if tree::with(|tree| tree.node(child.pid).is_ok_and(|node| node.zombie.is_some()))
+        && let Ok(adopter) = tree::process(child.parent())
+    {
+        let status = tree::with(|tree| tree.node(child.pid).ok().and_then(|node| node.zombie));
+        if let Some(status) = status {
+            signals::notify_parent(child, status);
+        }
+        if signals::leaves_no_zombies(&adopter) {
+            drop(tree::with(|tree| tree.remove_process(child.pid)));
+        }
+    }
+}
+
+/// A stopped process in a group that nobody can continue any more is hung up (setpgid(2)).
+fn hang_up_if_orphaned(child: &Arc<Process>) {
+    let group = tree::with(|tree| tree.node(child.pid).map(|node| node.group));
+    if let Ok(group) = group {
+        hang_up(group, None);
+    }
+}
+
+fn hang_up_own_group(process: &Arc<Process>, group: Pid) {
+    if group != Pid::NONE {
+        hang_up(group, Some(process.pid));
+    }
+}
+
+fn hang_up(group: Pid, without: Option<Pid>) {
+    let members = tree::with(|tree| {
+        if !tree.is_orphaned(group, without) {
+            return alloc::vec::Vec::new();
+        }
+        tree.group(group).map(|node| node.process.clone()).collect()
+    });
+    if !members.iter().any(|member| member.shared.lock().stopped.is_some()) {
+        return;
+    }
+    for member in members.iter().filter(|member| Some(member.pid) != without) {
+        for signal in [Signal::HUP, Signal::CONT] {
+            let _ = signals::send(member, SignalInfo::kernel(signal));
+        }
+    }
+}

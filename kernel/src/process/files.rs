@@ -1,0 +1,166 @@
+//! What tasks share of files: open files by number, and where paths start.
+//!
+//! Each is an `Arc` that clone(2) hands on or copies. Locks: ranks `FdTable` and `FsContext`, both sleeping.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use abi::{Errno, Result};
+use hal::rank;
+use logic::cred::Cred;
+use logic::fd_table::{FdTable, OnExec, Reservation};
+use nucleus::sched::Mutex;
+use nucleus::vfs::{OpenFile, Place, Walker};
+
+/// Open files by number.
+pub(crate) struct Files {
+    table: Mutex<FdTable<Arc<OpenFile>>, rank::FdTable>,
+}
+
+impl Files {
+    /// Nothing open.
+    pub(crate) fn new() -> Self {
+        Files { table: Mutex::new(FdTable::new()) }
+    }
+
+    /// The open file `fd` stands for.
+    pub(crate) fn get(&self, fd: i32) -> Result<Arc<OpenFile>> {
+        let fd = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
+        self.table.lock().get(fd).cloned()
+    }
+
+    /// The same, if it is more than a name (O_PATH).
+    pub(crate) fn get_open(&self, fd: i32) -> Result<Arc<OpenFile>> {
+        self.get(fd).and_then(|file| if file.is_name_only() { Err(Errno::EBADF) } else { Ok(file) })
+    }
+
+    /// Works on the table. What falls out of it is returned and dropped by the caller, after the lock.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut FdTable<Arc<OpenFile>>) -> R) -> R {
+        work(&mut self.table.lock())
+    }
+
+    /// Gives a file the lowest number from `from` on.
+    pub(crate) fn insert(&self, file: Arc<OpenFile>, from: u32, on_exec: OnExec, limit: u32) -> Result<u32> {
+        self.table.lock().insert(file, from, on_exec, limit)
+    }
+
+    /// Reserves a number that shows only when it is published.
+    pub(crate) fn reserve(&self, on_exec: OnExec, limit: u32) -> Result<Reserved<'_>> {
+        let reservation = self.table.lock().reserve(0, on_exec, limit)?;
+        Ok(Reserved { files: self, reservation: Some(reservation) })
+    }
+
+    /// The same files in a table of its own.
+    pub(crate) fn try_clone(&self) -> Result<Self> {
+        Ok(Files { table: Mutex::new(self.table.lock().try_clone()?) })
+    }
+
+    /// Closes what is not for the next program.
+    pub(crate) fn close_on_exec(&self) {
+        loop {
+            // One by one: each is dropped without the lock.
+            let closed = self.table.lock().close_on_exec().next();
+            if closed.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+/// A number without a file yet; given back when dropped.
+pub(crate) struct Reserved<'a> {
+    files: &'a Files,
+    reservation: Option<Reservation>,
+}
+
+impl Reserved<'_> {
+    /// The number.
+    pub(crate) fn number(&self) -> u32 {
+        self.reservation.as_ref().map_or(0, Reservation::number)
+    }
+
+    /// Makes it stand for `file`.
+    pub(crate) fn publish(mut self, file: Arc<OpenFile>) -> u32 {
+        match self.reservation.take() {
+            Some(reservation) => self.files.table.lock().publish(reservation, file),
+            None => 0,
+        }
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            self.files.table.lock().cancel(reservation);
+        }
+    }
+}
+
+/// Where paths start, and the mask of new files.
+pub(crate) struct FsContext {
+    places: Mutex<Places, rank::FsContext>,
+    mask: AtomicU32,
+}
+
+#[derive(Clone)]
+struct Places {
+    root: Place,
+    directory: Place,
+}
+
+impl FsContext {
+    /// Both at `root`, and Linux's first mask.
+    pub(crate) fn new(root: Place) -> Self {
+        let places = Places { directory: root.clone(), root };
+        FsContext { places: Mutex::new(places), mask: AtomicU32::new(0o022) }
+    }
+
+    /// A copy of its own.
+    pub(crate) fn copy(&self) -> Self {
+        let places = self.places.lock().clone();
+        FsContext { places: Mutex::new(places), mask: AtomicU32::new(self.mask()) }
+    }
+
+    /// Bits that new files do not get.
+    pub(crate) fn mask(&self) -> u32 {
+        self.mask.load(Ordering::Relaxed)
+    }
+
+    /// Sets them; the old ones.
+    pub(crate) fn set_mask(&self, mask: u32) -> u32 {
+        self.mask.swap(mask & 0o777, Ordering::Relaxed)
+    }
+
+    /// The highest directory.
+    pub(crate) fn root(&self) -> Place {
+        self.places.lock().root.clone()
+    }
+
+    /// The working directory.
+    pub(crate) fn directory(&self) -> Place {
+        self.places.lock().directory.clone()
+    }
+
+    /// Changes the working directory.
+    pub(crate) fn set_directory(&self, place: Place) {
+        let old = core::mem::replace(&mut self.places.lock().directory, place);
+        drop(old);
+    }
+
+    /// Changes the highest directory.
+    pub(crate) fn set_root(&self, place: Place) {
+        let old = core::mem::replace(&mut self.places.lock().root, place);
+        drop(old);
+    }
+
+    /// Walks from the working directory.
+    pub(crate) fn walker<'a>(&self, cred: &'a Cred) -> Walker<'a> {
+        let Places { root, directory } = self.places.lock().clone();
+        Walker { cred, root, start: directory }
+    }
+
+    /// Walks from `start`.
+    pub(crate) fn walker_from<'a>(&self, cred: &'a Cred, start: Place) -> Walker<'a> {
+        Walker { cred, root: self.root(), start }
+    }
+}

@@ -1,0 +1,422 @@
+//! Open files: read, write, seek, duplicate.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::file::{O_CLOEXEC, O_NONBLOCK};
+use abi::{Errno, Result};
+use logic::cred::Capability;
+use logic::fd_table::OnExec;
+use logic::signal::{Sender, Signal, SignalInfo};
+use nucleus::vfs::{FileKind, Listing, OpenFile};
+
+use super::args::{Address, Hex, IoVecs, UserPtr, UserSink, UserSource};
+use crate::process::limits::Resource;
+use crate::process::{Cx, signals};
+
+pub(super) fn on_exec(flags: u32) -> OnExec {
+    if flags & O_CLOEXEC != 0 { OnExec::Close } else { OnExec::Keep }
+}
+
+/// read(2).
+pub(super) fn read(cx: &mut Cx, fd: i32, to: Address, len: usize) -> Result<usize> {
+    let file = cx.files.get(fd)?;
+    check_range(to, len)?;
+    file.read(&mut UserSink::new(to.0, len))
+}
+
+/// Linux looks at the range before it does anything, even if nothing is moved.
+fn check_range(at: Address, len: usize) -> Result<()> {
+    let is_inside = at.0.checked_add(len as u64).is_some_and(|end| end <= hal::user::USER_TOP);
+    if is_inside { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// write(2).
+pub(super) fn write(cx: &mut Cx, fd: i32, from: Address, len: usize) -> Result<usize> {
+    let file = cx.files.get(fd)?;
+    check_range(from, len)?;
+    let limit = cx.process().limits.soft(Resource::FileSize);
+    raise(cx, file.write(&mut UserSource::new(from.0, len), limit))
+}
+
+/// A write that fails may be a signal too: SIGPIPE, SIGXFSZ.
+pub(super) fn raise<T>(cx: &Cx, outcome: Result<T>) -> Result<T> {
+    let signal = match outcome {
+        Err(Errno::EPIPE) => Signal::PIPE,
+        Err(Errno::EFBIG) => Signal::XFSZ,
+        _ => return outcome,
+    };
+    let sender = Sender { pid: cx.process().pid.0, uid: cx.cred.user.real };
+    let _ = signals::send_to_task(&cx.task, SignalInfo::user(signal, abi::signal::SI_USER, sender));
+    outcome
+}
+
+fn position(offset: i64) -> Result<u64> {
+    u64::try_from(offset).map_err(|_| Errno::EINVAL)
+}
+
+/// pread64(2).
+pub(super) fn pread(cx: &mut Cx, fd: i32, to: Address, len: usize, offset: i64) -> Result<usize> {
+    let position = position(offset)?;
+    let file = cx.files.get(fd)?;
+    check_range(to, len)?;
+    file.read_at(position, &mut UserSink::new(to.0, len))
+}
+
+/// pwrite64(2).
+pub(super) fn pwrite(cx: &mut Cx, fd: i32, from: Address, len: usize, offset: i64) -> Result<usize> {
+    let position = position(offset)?;
+    let file = cx.files.get(fd)?;
+    check_range(from, len)?;
+    let limit = cx.process().limits.soft(Resource::FileSize);
+    raise(cx, file.write_at(position, &mut UserSource::new(from.0, len), limit))
+}
+
+/// readv(2).
+pub(super) fn readv(cx: &mut Cx, fd: i32, pieces: Address, count: usize) -> Result<usize> {
+    let file = cx.files.get(fd)?;
+    file.read(&mut IoVecs::read(pieces, count)?)
+}
+
+/// writev(2).
+pub(super) fn writev(cx: &mut Cx, fd: i32, pieces: Address, count: usize) -> Result<usize> {
+    let file = cx.files.get(fd)?;
+    let mut from = IoVecs::read(pieces, count)?;
+    let limit = cx.process().limits.soft(Resource::FileSize);
+    raise(cx, file.write(&mut from, limit))
+}
+
+/// preadv(2): the offset comes in two halves, of which x86-64 uses the first.
+pub(super) fn preadv(cx: &mut Cx, fd: i32, pieces: Address, count: usize, offset: i64) -> Result<usize> {
+    let position = position(offset)?;
+    let file = cx.files.get(fd)?;
+    file.read_at(position, &mut IoVecs::read(pieces, count)?)
+}
+
+/// pwritev(2).
+pub(super) fn pwritev(cx: &mut Cx, fd: i32, pieces: Address, count: usize, offset: i64) -> Result<usize> {
+    let position = position(offset)?;
+    let file = cx.files.get(fd)?;
+    let mut from = IoVecs::read(pieces, count)?;
+    let limit = cx.process().limits.soft(Resource::FileSize);
+    raise(cx, file.write_at(position, &mut from, limit))
+}
+
+/// lseek(2).
+pub(super) fn lseek(cx: &mut Cx, fd: i32, offset: i64, from: i32) -> Result<u64> {
+    cx.files.get(fd)?.seek(offset, from)
+}
+
+/// close(2).
+pub(super) fn close(cx: &mut Cx, fd: i32) -> Result<()> {
+    let fd = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    let closed = cx.files.with(|files| files.remove(fd))?;
+    drop(closed);
+    Ok(())
+}
+
+/// close_range(2).
+pub(super) fn close_range(cx: &mut Cx, first: u32, last: u32, flags: Hex) -> Result<()> {
+    const UNSHARE: u32 = 2;
+    const CLOEXEC: u32 = 4;
+    if first > last || flags.0 & !(UNSHARE | CLOEXEC) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if flags.0 & UNSHARE != 0 {
+        unshare_files(cx)?;
+    }
+    if flags.0 & CLOEXEC != 0 {
+        cx.files.with(|files| files.set_range_on_exec(first..=last, OnExec::Close));
+        return Ok(());
+    }
+    loop {
+        // One by one, each dropped without the lock.
+        let closed = cx.files.with(|files| {
+            let next = files.next_open(first).filter(|&fd| fd <= last);
+            next.map(|fd| files.remove(fd))
+        });
+        if closed.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Gives the task a table of its own.
+pub(super) fn unshare_files(cx: &mut Cx) -> Result<()> {
+    let files = Arc::new(cx.files.try_clone()?);
+    let old = cx.task.state.lock().files.replace(files.clone());
+    drop(old);
+    cx.files = files;
+    Ok(())
+}
+
+/// dup(2).
+pub(super) fn dup(cx: &mut Cx, fd: i32) -> Result<u32> {
+    let file = cx.files.get(fd)?;
+    cx.files.insert(file, 0, OnExec::Keep, cx.process().limits.files())
+}
+
+/// dup2(2).
+pub(super) fn dup2(cx: &mut Cx, old: i32, new: i32) -> Result<i32> {
+    let file = cx.files.get(old)?;
+    if old == new {
+        return Ok(new);
+    }
+    replace(cx, file, new, OnExec::Keep)
+}
+
+/// dup3(2).
+pub(super) fn dup3(cx: &mut Cx, old: i32, new: i32, flags: Hex) -> Result<i32> {
+    if flags.0 & !O_CLOEXEC != 0 || old == new {
+        return Err(Errno::EINVAL);
+    }
+    let file = cx.files.get(old)?;
+    replace(cx, file, new, on_exec(flags.0))
+}
+
+fn replace(cx: &Cx, file: Arc<OpenFile>, new: i32, on_exec: OnExec) -> Result<i32> {
+    let number = u32::try_from(new).map_err(|_| Errno::EBADF)?;
+    let limit = cx.process().limits.files();
+    let replaced = cx.files.with(|files| files.replace(number, file, on_exec, limit))?;
+    drop(replaced);
+    Ok(new)
+}
+
+/// fcntl(2).
+pub(super) fn fcntl(cx: &mut Cx, fd: i32, command: u32, argument: u64) -> Result<u64> {
+    const F_DUPFD: u32 = 0;
+    const F_GETFD: u32 = 1;
+    const F_SETFD: u32 = 2;
+    const F_GETFL: u32 = 3;
+    const F_SETFL: u32 = 4;
+    const F_SETOWN: u32 = 8;
+    const F_GETOWN: u32 = 9;
+    const F_DUPFD_CLOEXEC: u32 = 1030;
+    const F_SETPIPE_SZ: u32 = 1031;
+    const F_GETPIPE_SZ: u32 = 1032;
+    const F_ADD_SEALS: u32 = 1033;
+    const F_GET_SEALS: u32 = 1034;
+    /// `/proc/sys/fs/pipe-max-size`.
+    const PIPE_LIMIT: usize = 1 << 20;
+    const FD_CLOEXEC: u64 = 1;
+    let number = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    let file = cx.files.get(fd)?;
+    let low = super::args::low_half(argument);
+    match command {
+        F_DUPFD | F_DUPFD_CLOEXEC => {
+            let limit = cx.process().limits.files();
+            let from = u32::try_from(low.cast_signed()).map_err(|_| Errno::EINVAL)?;
+            if from >= limit {
+                return Err(Errno::EINVAL);
+            }
+            let on_exec = if command == F_DUPFD { OnExec::Keep } else { OnExec::Close };
+            cx.files.insert(file, from, on_exec, limit).map(u64::from)
+        }
+        F_GETFD => {
+            let on_exec = cx.files.with(|files| files.on_exec(number))?;
+            Ok(u64::from(on_exec == OnExec::Close))
+        }
+        F_SETFD => {
+            let on_exec = if argument & FD_CLOEXEC != 0 { OnExec::Close } else { OnExec::Keep };
+            cx.files.with(|files| files.set_on_exec(number, on_exec))?;
+            Ok(0)
+        }
+        F_GETFL => Ok(u64::from(file.flags() & !O_CLOEXEC)),
+        _ if file.is_name_only() => Err(Errno::EBADF),
+        F_SETFL => {
+            file.set_flags(low);
+            Ok(0)
+        }
+        // Signals for I/O come with the files that send them.
+        F_SETOWN | F_GETOWN => Ok(0),
+        F_GETPIPE_SZ => fs::pipe::capacity(&**file.file()).map(|size| size as u64).ok_or(Errno::EBADF),
+        F_SETPIPE_SZ => {
+            let limit = if cx.cred.has(Capability::SysResource) { usize::MAX } else { PIPE_LIMIT };
+            fs::pipe::set_capacity(&**file.file(), low as usize, limit).map(|size| size as u64)
+        }
+        F_ADD_SEALS => fs::tmpfs::Seals::add(&**file.file(), low).map(|()| 0),
+        F_GET_SEALS => fs::tmpfs::Seals::get(&**file.file()).map(u64::from),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// ioctl(2).
+pub(super) fn ioctl(cx: &mut Cx, fd: i32, request: Hex, argument: u64) -> Result<u64> {
+    const FIOCLEX: u32 = 0x5451;
+    const FIONCLEX: u32 = 0x5450;
+    const FIONBIO: u32 = 0x5421;
+    let file = cx.files.get_open(fd)?;
+    let number = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    match request.0 {
+        FIOCLEX | FIONCLEX => {
+            let on_exec = if request.0 == FIOCLEX { OnExec::Close } else { OnExec::Keep };
+            cx.files.with(|files| files.set_on_exec(number, on_exec))?;
+            Ok(0)
+        }
+        FIONBIO => {
+            let is_on = UserPtr::<i32>::at(argument).read()? != 0;
+            let flags = file.flags() & !O_NONBLOCK;
+            file.set_flags(if is_on { flags | O_NONBLOCK } else { flags });
+            Ok(0)
+        }
+        request => crate::tty::control(cx, &file, request, argument),
+    }
+}
+
+/// pipe2(2).
+pub(super) fn pipe2(cx: &mut Cx, ends: UserPtr<[u32; 2]>, flags: Hex) -> Result<()> {
+    use abi::file::{O_DIRECT, O_RDONLY, O_WRONLY};
+    if flags.0 & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (reader, writer, attributes) = fs::pipe::pair()?;
+    let kept = flags.0 & (O_NONBLOCK | O_DIRECT);
+    let limit = cx.process().limits.files();
+    let first = cx.files.reserve(on_exec(flags.0), limit)?;
+    let second = cx.files.reserve(on_exec(flags.0), limit)?;
+    ends.write(&[first.number(), second.number()])?;
+    first.publish(OpenFile::nameless(reader, attributes, O_RDONLY | kept));
+    second.publish(OpenFile::nameless(writer, attributes, O_WRONLY | kept));
+    Ok(())
+}
+
+/// pipe(2).
+pub(super) fn pipe(cx: &mut Cx, ends: UserPtr<[u32; 2]>) -> Result<()> {
+    pipe2(cx, ends, Hex(0))
+}
+
+/// fsync(2), fdatasync(2): everything is in memory, which is all there is.
+pub(super) fn fsync(cx: &mut Cx, fd: i32) -> Result<()> {
+    let file = cx.files.get_open(fd)?;
+    match file.attributes().map(|attributes| attributes.kind) {
+        Some(FileKind::Regular | FileKind::Directory | FileKind::BlockDevice) => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// sync(2).
+pub(super) fn sync(_cx: &mut Cx) -> Result<()> {
+    Ok(())
+}
+
+/// ftruncate(2).
+pub(super) fn ftruncate(cx: &mut Cx, fd: i32, size: i64) -> Result<()> {
+    let size = u64::try_from(size).map_err(|_| Errno::EINVAL)?;
+    let file = cx.files.get_open(fd)?;
+    if size > cx.process().limits.soft(Resource::FileSize) {
+        return raise(cx, Err(Errno::EFBIG));
+    }
+    file.truncate(size)
+}
+
+/// sendfile(2), by way of a buffer.
+pub(super) fn sendfile(cx: &mut Cx, to: i32, from: i32, offset: UserPtr<u64>, len: usize) -> Result<usize> {
+    use nucleus::vfs::bytes::{Buffer, Slice};
+    let (from, to) = (cx.files.get_open(from)?, cx.files.get_open(to)?);
+    let limit = cx.process().limits.soft(Resource::FileSize);
+    let mut position = offset.read_optional()?;
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(4096).map_err(|_| Errno::ENOMEM)?;
+    buffer.resize(4096, 0);
+    let mut done = 0;
+    while done < len {
+        let part = (len - done).min(buffer.len());
+        let mut sink = Buffer::new(&mut buffer[..part]);
+        let read = match position {
+            Some(position) => from.read_at(position, &mut sink),
+            None => from.read(&mut sink),
+        };
+        let count = match read {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(_) if done > 0 => break,
+            Err(error) => return Err(error),
+        };
+        let written = match to.write(&mut Slice(&buffer[..count]), limit) {
+            Ok(written) => written,
+            Err(_) if done > 0 => 0,
+            Err(error) => return raise(cx, Err(error)),
+        };
+        match &mut position {
+            Some(position) => *position += written as u64,
+            None if written < count => {
+                let back = i64::try_from(count - written).unwrap_or(0);
+                from.seek(-back, abi::file::SEEK_CUR)?;
+            }
+            None => {}
+        }
+        done += written;
+        if written < count {
+            break;
+        }
+    }
+    if let Some(position) = position {
+        offset.write(&position)?;
+    }
+    Ok(done)
+}
+
+/// getdents64(2).
+pub(super) fn getdents64(cx: &mut Cx, fd: i32, to: Address, len: u32) -> Result<usize> {
+    let file = cx.files.get_open(fd)?;
+    let mut names = Names { bytes: Vec::new(), room: len as usize, is_too_small: false };
+    file.list(&mut names)?;
+    if names.bytes.is_empty() && names.is_too_small {
+        return Err(Errno::EINVAL);
+    }
+    hal::usermem::write_bytes(to.0, &names.bytes)?;
+    Ok(names.bytes.len())
+}
+
+/// `struct linux_dirent64`s.
+struct Names {
+    bytes: Vec<u8>,
+    room: usize,
+    is_too_small: bool,
+}
+
+impl Listing for Names {
+    fn add(&mut self, name: &[u8], number: u64, kind: FileKind, next: u64) -> bool {
+        const HEADER: usize = 19;
+        let len = (HEADER + name.len() + 1).next_multiple_of(8);
+        if self.bytes.len() + len > self.room || self.bytes.try_reserve(len).is_err() {
+            self.is_too_small = true;
+            return false;
+        }
+        let end = self.bytes.len() + len;
+        self.bytes.extend_from_slice(&number.to_le_bytes());
+        self.bytes.extend_from_slice(&next.to_le_bytes());
+        self.bytes.extend_from_slice(&u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes());
+        self.bytes.push(kind.directory_type());
+        self.bytes.extend_from_slice(name);
+        self.bytes.resize(end, 0);
+        true
+    }
+}
+
+/// getrandom(2).
+pub(super) fn getrandom(_cx: &mut Cx, to: Address, len: usize, flags: Hex) -> Result<usize> {
+    const GRND_RANDOM: u32 = 2;
+    const GRND_INSECURE: u32 = 4;
+    if flags.0 & !7 != 0 || flags.0 & (GRND_RANDOM | GRND_INSECURE) == GRND_RANDOM | GRND_INSECURE {
+        return Err(Errno::EINVAL);
+    }
+    fs::devices::fill_random(&mut UserSink::new(to.0, len))
+}
+
+/// memfd_create(2).
+pub(super) fn memfd_create(cx: &mut Cx, name: super::args::UserString, flags: Hex) -> Result<u32> {
+    const MFD_CLOEXEC: u32 = 1;
+    const MFD_ALLOW_SEALING: u32 = 2;
+    const NAME_LIMIT: usize = 249;
+    if flags.0 & !(MFD_CLOEXEC | MFD_ALLOW_SEALING) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let name = name.read().map_err(|error| if error == Errno::ENAMETOOLONG { Errno::EINVAL } else { error })?;
+    if name.len() > NAME_LIMIT {
+        return Err(Errno::EINVAL);
+    }
+    let file = crate::shm::memory_file(&name, flags.0 & MFD_ALLOW_SEALING != 0)?;
+    let on_exec = if flags.0 & MFD_CLOEXEC != 0 { OnExec::Close } else { OnExec::Keep };
+    cx.files.insert(file, 0, on_exec, cx.process().limits.files())
+}
