@@ -27,6 +27,8 @@
 //! - [`exec`]: scripts, arguments and the first stack of a program.
 //! - [`signal`]: what is pending and what is done about it.
 //! - [`fd_table`]: open files by number.
+//! - [`sparse`]: things by number where most numbers have nothing.
+//! - [`pipe`]: the bytes between the ends of a pipe.
 //! - [`tty`]: the terminal's line discipline.
 //! - [`sparse`]: things by number where most numbers have nothing.
 //! - [`pipe`]: the bytes between the ends of a pipe.
@@ -68,6 +70,8 @@ pub mod vma;
 pub mod exec;
 pub mod signal;
 pub mod fd_table;
+pub mod sparse;
+pub mod pipe;
 pub mod tty;
 pub mod sparse;
 pub mod pipe;

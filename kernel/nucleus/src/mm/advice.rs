@@ -51,8 +51,9 @@ impl Memory {
         if !areas.map.covers(range.clone()) {
             return Err(Errno::ENOMEM);
         }
-        let may_be_wiped =
-            |area: &Area<Source>| area.sharing == Sharing::Private && matches!(area.backing, Source::Anonymous);
+        let may_be_wiped = |area: &Area<Source>| {
+            area.sharing == Sharing::Private && matches!(area.backing, Source::Anonymous)
+        };
         if at_fork == AtFork::Wiped && !areas.map.overlapping(range.clone()).all(may_be_wiped) {
             return Err(Errno::EINVAL);
         }
@@ -182,7 +183,11 @@ impl Memory {
     ///
     /// # Errors
     /// As `fault`.
-    pub fn frame_at(&self, address: u64, access: AccessKind) -> core::result::Result<SharedFrame, FaultError> {
+    pub fn frame_at(
+        &self,
+        address: u64,
+        access: AccessKind,
+    ) -> core::result::Result<SharedFrame, FaultError> {
         loop {
             if let Some(page) = self.space.lookup(VirtAddr::new(address))
                 && page.protection.is_readable()

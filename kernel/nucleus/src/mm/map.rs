@@ -289,7 +289,8 @@ impl Memory {
     fn extend_heap(&self, areas: &mut Areas, range: Range<u64>) -> Result<()> {
         let first = areas.layout.heap_start;
         // The next area keeps its distance, a stack more of it.
-        let is_free = areas.map.overlapping(range.start..range.end.saturating_add(PAGE_SIZE)).next().is_none();
+        let is_free =
+            areas.map.overlapping(range.start..range.end.saturating_add(PAGE_SIZE)).next().is_none();
         if !is_free {
             return Err(Errno::ENOMEM);
         }
@@ -332,7 +333,9 @@ impl Memory {
                 _ => AccessKind::Read,
             };
             let size = match self.space.lookup(VirtAddr::new(at)) {
-                Some(page) if page.protection.is_writable() || access != AccessKind::Write => page.size.bytes(),
+                Some(page) if page.protection.is_writable() || access != AccessKind::Write => {
+                    page.size.bytes()
+                }
                 _ => {
                     self.bring_in(area, at, access).map_err(|_| Errno::ENOMEM)?;
                     PAGE_SIZE

@@ -121,8 +121,7 @@ pub fn unmount(place: &Place, is_lazy: bool) -> Result<()> {
         return Err(Errno::EINVAL);
     }
     let at = place.mount.at().ok_or(Errno::EINVAL)?;
-    let is_below =
-        |other: &Arc<Mount>| other.at().is_some_and(|on| Arc::ptr_eq(&on.mount, &place.mount));
+    let is_below = |other: &Arc<Mount>| other.at().is_some_and(|on| Arc::ptr_eq(&on.mount, &place.mount));
     // The table, the caller's place, and nobody else.
     let is_in_use = Arc::strong_count(&place.mount) > 2;
     if mounts.iter().any(is_below) || (is_in_use && !is_lazy) {

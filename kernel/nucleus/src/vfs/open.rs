@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::file::{
-    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC,
-    O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH, O_RDONLY,
+    O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 };
 use abi::{Errno, Result};
 use hal::frames::SharedFrame;
@@ -318,7 +318,8 @@ impl OpenFile {
             // Without holes all is data, and the hole is at the end.
             SEEK_DATA | SEEK_HOLE => {
                 let size = size();
-                let offset = u64::try_from(offset).ok().filter(|&offset| offset < size).ok_or(Errno::ENXIO)?;
+                let offset =
+                    u64::try_from(offset).ok().filter(|&offset| offset < size).ok_or(Errno::ENXIO)?;
                 *position = if from == SEEK_DATA { offset } else { size };
                 return Ok(*position);
             }
