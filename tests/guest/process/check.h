@@ -119,6 +119,15 @@ SHARED_HELPER __attribute__((format(printf, 4, 5))) bool check_note(bool good, c
         if (!CHECK(condition)) _exit(98);                                                                 \
     } while (0)
 
+/* As REQUIRE, for what is not the matter of the test: it counts only when it fails. */
+#define NEED(condition)                                                                                   \
+    do {                                                                                                  \
+        if (!(condition)) {                                                                               \
+            check_note(false, CHECK_PLACE, "%s (errno %d: %s)", #condition, errno, strerror(errno));      \
+            _exit(98);                                                                                    \
+        }                                                                                                 \
+    } while (0)
+
 /* Two whole numbers are the same. */
 #define CHECK_EQ(left, right)                                                                             \
     ({                                                                                                    \
@@ -224,7 +233,7 @@ SHARED_HELPER void wait_for_state(pid_t pid, char state)
 SHARED_HELPER void *map_pages(size_t pages, int protection)
 {
     void *memory = mmap(NULL, pages * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(memory != MAP_FAILED);
+    NEED(memory != MAP_FAILED);
     return memory;
 }
 
@@ -232,16 +241,16 @@ SHARED_HELPER void *map_pages(size_t pages, int protection)
 SHARED_HELPER void *map_shared(size_t pages)
 {
     void *memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(memory != MAP_FAILED);
+    NEED(memory != MAP_FAILED);
     return memory;
 }
 
 SHARED_HELPER int make_file(const char *path, const void *bytes, size_t length, mode_t mode)
 {
     int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    REQUIRE(file >= 0);
-    REQUIRE(write(file, bytes, length) == (ssize_t)length);
-    REQUIRE(fchmod(file, mode) == 0);
+    NEED(file >= 0);
+    NEED(write(file, bytes, length) == (ssize_t)length);
+    NEED(fchmod(file, mode) == 0);
     return file;
 }
 
@@ -298,6 +307,10 @@ SHARED_HELPER void check_run(const struct test_case *one)
     pid_t pid = fork();
     if (pid == 0) {
         setpgid(0, 0);
+        /* A folder for each, so that names do not meet. */
+        if (mkdir(one->name, 0777) != 0 || chmod(one->name, 0777) != 0 || chdir(one->name) != 0) {
+            check_note(false, CHECK_PLACE, "no scratch folder: %s", strerror(errno));
+        }
         one->run();
         _exit(97);
     }
