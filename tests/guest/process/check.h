@@ -359,7 +359,7 @@ SHARED_HELPER int check_main(int argc, char **argv, int (*helper)(int, char **),
     signal(SIGPIPE, SIG_DFL);
     umask(022);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    for (int file = 3; file < 64; file++) close(file);
+    for (int file = 3; file < 1024; file++) close(file);
     snprintf(folder, sizeof folder, "/tmp/%s.%d", check_program, getpid());
     remove_tree(folder);
     if (mkdir(folder, 0777) != 0 || chmod(folder, 0777) != 0 || chdir(folder) != 0) {
