@@ -1,6 +1,7 @@
 /* What a bad access or instruction does: the signal, its si_code and si_addr; growing stacks; ASLR; /proc/self/maps. */
 #include "check.h"
 
+#include <cpuid.h>
 #include <sys/personality.h>
 #include <ucontext.h>
 
@@ -122,6 +123,13 @@ static int divide(int left, int right)
     return left;
 }
 
+static bool is_emulated(void)
+{
+    unsigned leaf, name[3];
+    __cpuid(0x40000000, leaf, name[0], name[1], name[2]);
+    return memcmp(name, "TCGTCGTCGTCG", 12) == 0;
+}
+
 static void arithmetic(void)
 {
     report = map_shared(1);
@@ -134,14 +142,15 @@ static void arithmetic(void)
     CHECK_EXITED(CHILD_STATUS(catch_faults(); _exit(divide(INT32_MIN, -1))), 1);
     CHECK_EQ(report->code, FPE_INTDIV);
     CHECK_KILLED(CHILD_STATUS(_exit(divide(1, 0))), SIGFPE);
-    /* SSE with the exception unmasked. */
-    memset((void *)report, 0, sizeof *report);
-    CHECK_EXITED(CHILD_STATUS(catch_faults(); unsigned control = 0x1f80 & ~(1u << 9); volatile double zero = 0;
-                              __asm__ volatile("ldmxcsr %0" : : "m"(control)); zero = 1 / zero),
-                 1);
-    CHECK_EQ(report->signal, SIGFPE);
-    CHECK_EQ(report->code, FPE_FLTDIV);
-    CHECK_EQ(report->trap, 19);
+    if (!is_emulated()) { /* SSE with the exception unmasked; QEMU's emulation never raises it */
+        memset((void *)report, 0, sizeof *report);
+        CHECK_EXITED(CHILD_STATUS(catch_faults(); unsigned control = 0x1f80 & ~(1u << 9); volatile double zero = 0;
+                                  __asm__ volatile("ldmxcsr %0" : : "m"(control)); zero = 1 / zero),
+                     1);
+        CHECK_EQ(report->signal, SIGFPE);
+        CHECK_EQ(report->code, FPE_FLTDIV);
+        CHECK_EQ(report->trap, 19);
+    }
     /* x87, which reports at the next instruction. */
     CHECK_EXITED(CHILD_STATUS(catch_faults(); unsigned short control = 0x37f & ~4;
                               __asm__ volatile("fldcw %0; fldz; fld1; fdivp; fwait" : : "m"(control))),

@@ -3,6 +3,8 @@
 
 #define RW (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+/* The last page, with five levels of page tables; with four it is far beyond the last. */
+#define END_OF_USERS ((void *)0xfffffffffff000)
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
@@ -55,7 +57,7 @@ static void fixed_replaces(void)
     CHECK_EQ(memory[3 * PAGE - 1], 0);
     CHECK_EQ(memory[3 * PAGE], 7);
     CHECK_ERR(mmap(memory + 1, PAGE, RW, ANON | MAP_FIXED, -1, 0), EINVAL);
-    CHECK_ERR(mmap((void *)0x7ffffffff000, 2 * PAGE, RW, ANON | MAP_FIXED, -1, 0), ENOMEM);
+    CHECK_ERR(mmap(END_OF_USERS, 2 * PAGE, RW, ANON | MAP_FIXED, -1, 0), ENOMEM);
     CHECK_ERR(mmap(KERNEL_ADDRESS, PAGE, RW, ANON | MAP_FIXED, -1, 0), ENOMEM);
 }
 
@@ -103,7 +105,7 @@ static void errors_of_munmap(void)
     CHECK_ERR(munmap(memory + 1, PAGE), EINVAL);
     CHECK_ERR(munmap(KERNEL_ADDRESS, PAGE), EINVAL);
     CHECK_ERR(munmap(memory, ~0UL), EINVAL);
-    CHECK_ERR(munmap((void *)0x7ffffffff000, 2 * PAGE), EINVAL);
+    CHECK_ERR(munmap(END_OF_USERS, 2 * PAGE), EINVAL);
     CHECK_OK(munmap(memory, 4 * PAGE));
     CHECK_OK(munmap(memory, 4 * PAGE)); /* nothing there is no error */
 }
