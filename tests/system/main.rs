@@ -14,6 +14,7 @@ mod kernel_tests;
 mod last_words;
 mod loader_errors;
 mod process;
+mod programs;
 
 use std::process::ExitCode;
 
@@ -22,7 +23,8 @@ use driver::runner::{Suite, Test};
 fn main() -> ExitCode {
     let filter = std::env::var("T").unwrap_or_default();
     if std::env::args().nth(1).is_some_and(|group| group == "process") {
-        return verdict(process::tests(), process::suites(), &filter);
+        let tests = process::tests().into_iter().chain(programs::tests()).collect();
+        return verdict(tests, process::suites(), &filter);
     }
     let families = [
         boot::tests(),

@@ -20,7 +20,11 @@ struct Set {
 
 const SETS: [Set; 3] = [
     Set { name: "process", folder: "build/guest/process", initramfs: "build/guest/process.cpio" },
-    Set { name: "process-musl", folder: "build/guest/process-musl", initramfs: "build/guest/process-musl.cpio" },
+    Set {
+        name: "process-musl",
+        folder: "build/guest/process-musl",
+        initramfs: "build/guest/process-musl.cpio",
+    },
     Set { name: "stress", folder: "build/guest/process", initramfs: "build/guest/stress.cpio" },
 ];
 
@@ -49,10 +53,8 @@ pub(crate) fn suites() -> Vec<Suite> {
             Box::new(move |name| boot(name, set, PathBuf::from("build/nacre.elf"))),
         ));
         if let Some(linux) = debian_linux().filter(|_| std::env::var("LINUX").is_ok()) {
-            suites.push((
-                format!("linux-{}", set.name),
-                Box::new(move |name| boot(name, set, linux.clone())),
-            ));
+            suites
+                .push((format!("linux-{}", set.name), Box::new(move |name| boot(name, set, linux.clone()))));
         }
     }
     suites
@@ -61,7 +63,11 @@ pub(crate) fn suites() -> Vec<Suite> {
 /// The kernel that bench/ fetched.
 pub(crate) fn debian_linux() -> Option<PathBuf> {
     let entries = std::fs::read_dir("build/linux").ok()?;
-    entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "vmlinuz")).max()
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "vmlinuz"))
+        .max()
 }
 
 fn names(set: Set) -> Vec<String> {
@@ -103,7 +109,7 @@ fn boot(name: &str, set: Set, kernel: PathBuf) -> Result<Vec<(String, TestResult
         kernel,
         initramfs: Some(PathBuf::from(set.initramfs)),
         command_line: format!("console=ttyS0{more}{}", only(name)),
-        memory_mib: 1024,
+        memory_mib: if set.name == "stress" { 512 } else { 1024 },
         cpus: 2,
         silence: SILENCE,
         total: TOTAL,
@@ -134,7 +140,9 @@ fn parse(output: &str) -> Vec<(String, TestResult)> {
             said.clear();
         } else if let Some(name) = line.strip_prefix("process: ok ") {
             results.insert(name.to_string(), Ok(()));
-        } else if let Some((name, why)) = line.strip_prefix("process: FAILED ").and_then(|rest| rest.split_once(": ")) {
+        } else if let Some((name, why)) =
+            line.strip_prefix("process: FAILED ").and_then(|rest| rest.split_once(": "))
+        {
             results.insert(name.to_string(), Err(Stop::Failed(format!("{why}\n{said}"))));
         } else {
             said.push_str(line);
