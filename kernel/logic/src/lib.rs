@@ -30,8 +30,6 @@
 //! - [`sparse`]: things by number where most numbers have nothing.
 //! - [`pipe`]: the bytes between the ends of a pipe.
 //! - [`tty`]: the terminal's line discipline.
-//! - [`sparse`]: things by number where most numbers have nothing.
-//! - [`pipe`]: the bytes between the ends of a pipe.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -73,7 +71,5 @@ pub mod fd_table;
 pub mod sparse;
 pub mod pipe;
 pub mod tty;
-pub mod sparse;
-pub mod pipe;
 
 pub mod acpi;
