@@ -42,8 +42,6 @@ ranks! {
     TaskState = 25;
     /// One pipe, terminal or the like: what a copy to user memory may happen under.
     Stream = 26;
-    /// The writers of one file, and who cuts it: copies from user memory happen under it.
-    Writing = 27;
     /// The sleepers of one bucket of futexes.
     Futex = 27;
     /// The writers of one file, and who cuts it: copies from user memory happen under it.
