@@ -366,20 +366,22 @@ static void orphans_go_to_the_subreaper(void)
 static void orphans_go_up_otherwise(void)
 {
     int ends[2];
-    pid_t parent_now = 0, self = getpid();
+    pid_t seen[2] = {0, 0}, self = getpid();
     REQUIRE(pipe(ends) == 0);
     pid_t pid = CHILD({
         pid_t parent = getpid();
         CHILD({
             while (getppid() == parent) sleep_ms(1);
-            parent_now = getppid();
-            if (write(ends[1], &parent_now, sizeof parent_now) < 0) _exit(1);
+            seen[0] = getpid();
+            seen[1] = getppid();
+            if (write(ends[1], seen, sizeof seen) < 0) _exit(1);
         });
     });
     CHECK_EXITED(status_of(pid), 0);
-    CHECK_EQ(read(ends[0], &parent_now, sizeof parent_now), (long)sizeof parent_now);
-    CHECK(parent_now != self && parent_now != pid && parent_now > 0);
+    CHECK_EQ(read(ends[0], seen, sizeof seen), (long)sizeof seen);
+    CHECK(seen[1] != self && seen[1] != pid && seen[1] > 0);
     CHECK_ERR(waitpid(-1, NULL, 0), ECHILD);
+    wait_for_state(seen[0], 'Z'); /* so that it is not taken for one left behind */
 }
 
 static void *wait_for_child(void *pid)
