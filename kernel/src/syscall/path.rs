@@ -59,7 +59,7 @@ pub(super) fn openat(cx: &mut Cx, fd: i32, path: UserString, flags: Hex, mode: u
     let reserved = cx.files.reserve(on_exec(flags), cx.process().limits.files())?;
     let walker = walker(cx, fd, &path, &cx.cred)?;
     let file = if flags & O_TMPFILE == O_TMPFILE {
-        open_unnamed(cx, &walker, &path, flags)?
+        open_unnamed(&walker, &path, flags)?
     } else {
         open_named(cx, &walker, &path, flags, mode)?
     };
@@ -95,20 +95,21 @@ fn open_named(
     }
 }
 
-/// O_TMPFILE: a file that no directory has.
+/// O_TMPFILE: a file that no directory has. It lives in memory, as everything does until there are disks.
 fn open_unnamed(
-    cx: &Cx,
     walker: &Walker<'_>,
     path: &[u8],
     flags: u32,
 ) -> Result<Arc<nucleus::vfs::OpenFile>> {
-    let _ = cx;
     if flags & O_ACCMODE == O_RDONLY {
         return Err(Errno::EINVAL);
     }
     let directory = walker.resolve(path, Last::Follow)?;
+    if !directory.entry.is_directory() {
+        return Err(Errno::ENOTDIR);
+    }
     directory.check(walker.cred, Access::WRITE.and(Access::EXECUTE))?;
-    Err(Errno::EOPNOTSUPP)
+    crate::shm::unnamed_file(flags & !O_TMPFILE)
 }
 
 /// open(2).

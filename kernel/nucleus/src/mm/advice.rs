@@ -7,7 +7,7 @@ use hal::frames::SharedFrame;
 use hal::paging::PageSize;
 use hal::user::{AccessKind, USER_TOP};
 use logic::addr::{PAGE_SIZE, VirtAddr, to_usize};
-use logic::vma::{Area, AtFork, Sharing};
+use logic::vma::{Area, AtFork, Growth, Sharing};
 
 use super::fault::FaultError;
 use super::memory::Memory;
@@ -30,9 +30,12 @@ impl Memory {
     /// Forgets the pages of a range: private ones are zero, or as in the file, at the next touch.
     ///
     /// # Errors
-    /// ENOMEM where nothing is mapped, after the rest was done.
+    /// EINVAL for locked memory; ENOMEM where nothing is mapped, after the rest was done.
     pub fn discard(&self, range: Range<u64>) -> Result<()> {
         let areas = self.areas.lock();
+        if areas.map.overlapping(range.clone()).any(|area| area.is_locked) {
+            return Err(Errno::EINVAL);
+        }
         for area in areas.map.overlapping(range.clone()) {
             let part = area.start.max(range.start)..area.end.min(range.end);
             let [start, end] = [part.start, part.end].map(VirtAddr::new);
@@ -58,6 +61,11 @@ impl Memory {
             return Err(Errno::EINVAL);
         }
         areas.map.change(range, |area| area.at_fork = at_fork)
+    }
+
+    /// Whether an area that grows is mapped at `address`.
+    pub fn is_growing(&self, address: u64) -> bool {
+        self.areas.lock().map.find(address).is_some_and(|area| area.growth == Growth::Down)
     }
 
     /// Whether every byte of a range is mapped.
