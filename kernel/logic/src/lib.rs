@@ -29,6 +29,7 @@
 //! - [`fd_table`]: open files by number.
 //! - [`sparse`]: things by number where most numbers have nothing.
 //! - [`pipe`]: the bytes between the ends of a pipe.
+//! - [`random`]: random bytes from a seed.
 //! - [`tty`]: the terminal's line discipline.
 //! - [`acpi`]: the firmware's tables of hardware.
 
@@ -70,6 +71,7 @@ pub mod signal;
 pub mod fd_table;
 pub mod sparse;
 pub mod pipe;
+pub mod random;
 pub mod tty;
 
 pub mod acpi;
