@@ -115,9 +115,14 @@ fn file_source(
         return Err(Errno::EPERM);
     }
     let pages = file.mapped().ok_or(Errno::ENODEV)?;
+    let seals = fs::tmpfs::seals::get(&**file.file()).unwrap_or(0);
+    let is_sealed = seals & (fs::tmpfs::seals::WRITE | fs::tmpfs::seals::FUTURE_WRITE) != 0;
+    if is_sealed && sharing == Sharing::Shared && rights.write {
+        return Err(Errno::EPERM);
+    }
     let allowed = Rights {
         read: true,
-        write: may_write || sharing == Sharing::Private,
+        write: (may_write && !is_sealed) || sharing == Sharing::Private,
         execute: file.may_execute(),
     };
     Ok((Source::File { file: pages, offset }, allowed))

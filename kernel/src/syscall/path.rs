@@ -81,7 +81,15 @@ fn open_named(
     }
     Walker::check_creation(&found, flags)?;
     match &found.place {
-        Some(_) => walker.open(found.existing()?, flags, false),
+        Some(_) => {
+            let place = found.existing()?;
+            let before = (flags & O_TRUNC != 0).then(|| place.inode().attributes());
+            let file = walker.open(place, flags, false)?;
+            if let Some(before) = before.filter(|before| before.kind == FileKind::Regular) {
+                crate::shm::cut(&before, 0);
+            }
+            Ok(file)
+        }
         None => {
             let making = Making {
                 kind: FileKind::Regular,
@@ -493,8 +501,11 @@ pub(super) fn truncate(cx: &mut Cx, path: UserString, size: i64) -> Result<()> {
     if size > cx.process().limits.soft(Resource::FileSize) {
         return super::file::raise(cx, Err(Errno::EFBIG));
     }
-    let _writing = nucleus::vfs::busy::InUse::writing(&place.inode().attributes())?;
-    place.change(&Change { size: Some(size), ..Change::default() })
+    let before = place.inode().attributes();
+    let _writing = nucleus::vfs::busy::InUse::writing(&before)?;
+    place.change(&Change { size: Some(size), ..Change::default() })?;
+    crate::shm::cut(&before, size);
+    Ok(())
 }
 
 /// What utimensat(2) is told: two times, or now.

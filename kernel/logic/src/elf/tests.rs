@@ -101,7 +101,7 @@ fn each_fault_has_a_name() {
     assert_eq!(error(&[(1, 5, 0, 0xf000, 1, 1, 0)]), ElfError::BadAddress);
     assert_eq!(error(&[TEXT, (3, 4, 0, 0, 1, 1, 1)]), ElfError::BadInterpreter);
     assert_eq!(error(&[TEXT, (3, 4, 0, 0, 4097, 1, 1)]), ElfError::BadInterpreter);
-    assert_eq!(error(&[TEXT, (3, 4, FILE_LEN, 0, 5, 1, 1)]), ElfError::FileTooShort);
+    assert_eq!(error(&[TEXT, (3, 4, FILE_LEN, 0, 5, 1, 1)]), ElfError::InterpreterPastEnd);
     assert_eq!(planned(2, 0x40_1234, &[TEXT]).unwrap_err(), ElfError::BadEntry);
     assert_eq!(planned(1, 0, &[TEXT]).unwrap_err(), ElfError::NotAProgram);
 }

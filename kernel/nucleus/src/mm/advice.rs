@@ -6,7 +6,7 @@ use abi::{Errno, Result};
 use hal::frames::SharedFrame;
 use hal::paging::PageSize;
 use hal::user::{AccessKind, USER_TOP};
-use logic::addr::{PAGE_SIZE, VirtAddr, to_usize};
+use logic::addr::{PAGE_SIZE, VirtAddr, align_up, to_usize};
 use logic::vma::{Area, AtFork, Growth, Sharing};
 
 use super::fault::FaultError;
@@ -61,6 +61,34 @@ impl Memory {
             return Err(Errno::EINVAL);
         }
         areas.map.change(range, |area| area.at_fork = at_fork)
+    }
+
+    /// Takes away what is mapped of a file from `size` on: it was cut. Private copies go too, as on Linux.
+    ///
+    /// # Errors
+    /// ENOMEM if a large page must be split and cannot.
+    pub fn cut_file(&self, identity: (u64, u64), size: u64) -> Result<()> {
+        let areas = self.areas.lock();
+        for area in areas.map.iter() {
+            let Source::File { file, offset } = &area.backing else { continue };
+            let kept = align_up(size.saturating_sub(*offset), PAGE_SIZE).unwrap_or(u64::MAX);
+            if kept < area.len() && file.identity() == identity {
+                let [start, end] = [area.start + kept, area.end].map(VirtAddr::new);
+                self.space.unmap(start, end, start, start)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a file is mapped so that writes reach it.
+    pub fn writes_file(&self, identity: (u64, u64)) -> bool {
+        let areas = self.areas.lock();
+        areas.map.iter().any(|area| match &area.backing {
+            Source::File { file, .. } => {
+                area.sharing == Sharing::Shared && area.allowed.write && file.identity() == identity
+            }
+            Source::Anonymous => false,
+        })
     }
 
     /// Whether an area that grows is mapped at `address`.
