@@ -83,6 +83,16 @@ pub(crate) fn task(tid: Pid) -> Result<Arc<Task>> {
     with(|tree| tree.tasks.get(&tid).cloned().ok_or(Errno::ESRCH))
 }
 
+/// Forgets a process that has ended. Its last task kept it alive for those who ask who it was; nobody will any more.
+pub(crate) fn forget(pid: Pid) {
+    let removed = with(|tree| tree.remove_process(pid));
+    if let Some((node, _)) = &removed {
+        let tasks = core::mem::take(&mut node.process.shared.lock().tasks);
+        drop(tasks);
+    }
+    drop(removed);
+}
+
 /// All processes that `wanted` agrees to.
 pub(crate) fn processes(mut wanted: impl FnMut(&Node) -> bool) -> Vec<Arc<Process>> {
     with(|tree| {
@@ -193,7 +203,7 @@ impl Tree {
     }
 
     /// Takes a process out, and its first task with it: somebody has waited for it.
-    pub(crate) fn remove_process(&mut self, pid: Pid) -> Option<(Node, Option<Arc<Task>>)> {
+    fn remove_process(&mut self, pid: Pid) -> Option<(Node, Option<Arc<Task>>)> {
         let node = self.nodes.remove(&pid)?;
         let parent = node.process.parent();
         if let Some(parent) = self.nodes.get_mut(&parent) {
