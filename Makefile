@@ -22,7 +22,7 @@ FORCE:
 
 export PROFILE
 
-.PHONY: help run-qemu build initramfs esp iso check test bench gdb reproducible clean
+.PHONY: help run-qemu build initramfs esp iso check test test-process bench gdb reproducible clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,9 @@ check: need-checking ## Quick checks: format, lints, layers, unsafe baseline, ho
 
 test: need-running need-images build initramfs esp iso ## All tests; T=name runs those whose name contains it
 	@scripts/test "$(T)"
+
+test-process: need-running need-programs build ## Tests of processes, not yet in `make test`; T=name, LINUX=1 boots Linux too
+	@scripts/test-process "$(T)"
 
 bench: need-running build ## Compare with Linux, row by row: build/bench.md (ARGS="--only boot", "--help")
 	@$(CARGO) run --quiet --release -p bench -- $(ARGS)

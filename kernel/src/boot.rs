@@ -14,15 +14,16 @@ use nucleus::sched::{self, Thread};
 use nucleus::{error, info, log, warning};
 
 use crate::handlers::Kernel;
-use crate::initramfs::{self, Missing};
-use crate::process::Ending;
-use crate::{bench, panic, program};
+use crate::{bench, first, panic, trace};
 
 /// Entered by hal on the boot CPU, interrupts off, on the final page tables.
 pub(crate) fn start(boot: &'static BootInfo) -> ! {
     info!("Nacre {} ({}), started by {}", env!("CARGO_PKG_VERSION"), build_kind(), loader(boot));
     let options = BootOptions::parse(boot.command_line.as_str());
     apply(&options);
+    if cmdline::words(boot.command_line.as_str()).any(|word| word.is_named("trace")) {
+        trace::trace_all();
+    }
     if hal::boot::init_memory(boot).is_err() {
         give_up("there is no memory for the frame allocator's records; give the machine 16 MiB or more");
     }
@@ -141,55 +142,6 @@ fn main_thread(boot: &'static BootInfo) {
     if WANTS_SWITCH_BENCH.load(Ordering::Relaxed) {
         bench::context_switches();
     }
-    run_init(boot);
-    shut_down();
-}
-
-fn run_init(boot: &'static BootInfo) {
-    let options = BootOptions::parse(boot.command_line.as_str());
-    let path = options.rdinit.unwrap_or("/init").trim_start_matches('/');
-    let image = match initramfs::find(initramfs::archive(boot), path) {
-        Ok(image) => image,
-        Err(missing) => return explain(&missing, path),
-    };
-    match program::spawn(path, image).and_then(|running| running.wait()) {
-        Ok(ending) => {
-            info!("/{path} {ending}");
-            if matches!(ending, Ending::Killed(_)) {
-                error!("the first program is gone, and nothing is left to run");
-            }
-        }
-        Err(error) => {
-            error!("cannot run /{path}: {error} ({error:?}); it must be a static x86-64 Linux program")
-        }
-    }
-}
-
-fn explain(missing: &Missing, path: &str) {
-    match missing {
-        Missing::NoArchive => {
-            error!("there is no initramfs to run /{path} from; give QEMU -initrd build/initramfs.cpio")
-        }
-        Missing::Compressed(with) => {
-            error!(
-                "the initramfs is compressed with {with}, which this kernel cannot read yet; pass it uncompressed"
-            );
-        }
-        Missing::Damaged(problem) => {
-            error!("the initramfs is damaged: {problem}; build it again with make initramfs")
-        }
-        Missing::NoFile => error!("the initramfs has no /{path}; name another with rdinit=/PATH"),
-    }
-}
-
-const POWER_OFF_PATIENCE_NS: u64 = 2_000_000_000;
-
-/// Powers off, or says why not.
-fn shut_down() {
-    info!("powering off");
-    power::off();
-    // The switch works a moment later, on real machines as in QEMU.
-    let _ = sched::sleep_ns(POWER_OFF_PATIENCE_NS);
-    warning!("this machine has no power switch the kernel knows; it is safe to turn it off now");
-    power::exit_emulator(EmulatorExit::BootFailed);
+    first::run(boot);
+    let _ = crate::system::power_off();
 }

@@ -1,6 +1,7 @@
 //! hal's upcalls: what the CPU reports, and who is told. The list is closed (docs/architecture.md).
 
 use hal::trap::{Handlers, Registers};
+use hal::user::AccessKind;
 use nucleus::sched;
 
 use crate::panic;
@@ -30,9 +31,9 @@ impl Handlers for Kernel {
         sched::preempt();
     }
 
-    fn user_fault(&self, _address: u64, _is_write: bool) -> bool {
-        // Programs have all their pages from the start: a fault is a bad pointer.
-        false
+    fn user_fault(&self, address: u64, is_write: bool) -> bool {
+        let access = if is_write { AccessKind::Write } else { AccessKind::Read };
+        sched::current().owner().is_some_and(|owner| owner.resolve_fault(address, access))
     }
 
     fn report_place(&self, registers: &Registers) {

@@ -2,12 +2,20 @@
 //!
 //! Modules, lowest first; each uses only those above it:
 //! - [`panic`]: the last words.
-//! - [`process`]: programs: what their threads share, ending.
+//! - [`vdso`]: the kernel's code that programs run.
+//! - [`system`]: name, load and end of the system.
+//! - [`process`]: processes, their tree, signals, programs; it and the four that follow know each other's functions, for
+//!   they are one subject in five parts.
+//! - [`oom`]: ending a process for its memory.
+//! - [`tty`]: terminals.
+//! - [`trace`]: printing system calls.
 //! - [`syscall`]: the table of system calls.
 //! - [`usermode`]: the loop between user code and the kernel.
-//! - [`program`]: loading and starting one.
+//! - [`shm`]: memory that several share.
+//! - [`mounts`]: which file systems there are.
 //! - [`handlers`]: hal's upcalls.
-//! - [`initramfs`]: files the boot loader brought.
+//! - [`procfs`]: what `/proc` asks.
+//! - [`first`]: from a booted kernel to the first program.
 //! - [`bench`]: measurements the kernel makes of itself (`bench.switch`).
 //! - [`ktest`]: in-kernel tests, in test builds.
 //! - [`boot`]: what starts, in order.
@@ -19,12 +27,19 @@
 extern crate alloc;
 
 mod panic;
+mod vdso;
+mod system;
 mod process;
+mod oom;
+mod tty;
+mod trace;
+mod shm;
+mod mounts;
 mod syscall;
 mod usermode;
-mod program;
 mod handlers;
-mod initramfs;
+mod procfs;
+mod first;
 mod bench;
 #[cfg(ktest)]
 mod ktest;

@@ -215,6 +215,9 @@ pub(crate) fn watch() {
         }
         let now = time::now_ns();
         note_alive();
+        if cpu::id() == 0 {
+            sched::cpu::sample_load(WATCH_NS);
+        }
         for number in (0..cpu::MAX_CPUS).filter(|&number| smp::online_mask() & 1 << number != 0) {
             let silent_ns = now.saturating_sub(LAST_SEEN[number].load(Ordering::Relaxed));
             let bit = 1 << number;

@@ -2,7 +2,8 @@
 //! tests inside the kernel.
 //!
 //! Run by scripts/test from the top folder, after the images are built. `T=name` runs the tests whose name
-//! contains it. The last line is `N passed, N failed`.
+//! contains it. The last line is `N passed, N failed`. With the argument `process` it runs the tests of processes
+//! instead, by scripts/test-process.
 
 #![forbid(unsafe_code)]
 
@@ -12,11 +13,19 @@ mod guest_programs;
 mod kernel_tests;
 mod last_words;
 mod loader_errors;
+mod process;
+mod programs;
 
 use std::process::ExitCode;
 
+use driver::runner::{Suite, Test};
+
 fn main() -> ExitCode {
     let filter = std::env::var("T").unwrap_or_default();
+    if std::env::args().nth(1).is_some_and(|group| group == "process") {
+        let tests = process::tests().into_iter().chain(programs::tests()).collect();
+        return verdict(tests, process::suites(), &filter);
+    }
     let families = [
         boot::tests(),
         guest_programs::tests(),
@@ -24,8 +33,11 @@ fn main() -> ExitCode {
         last_words::tests(),
         loader_errors::tests(),
     ];
-    let tests = families.into_iter().flatten().collect();
-    let tally = driver::runner::run(tests, kernel_tests::suites(), &filter);
+    verdict(families.into_iter().flatten().collect(), kernel_tests::suites(), &filter)
+}
+
+fn verdict(tests: Vec<Test>, suites: Vec<Suite>, filter: &str) -> ExitCode {
+    let tally = driver::runner::run(tests, suites, filter);
     println!("{}", tally.summary());
     if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -40,10 +40,7 @@ impl Timespec {
 impl Timeval {
     /// So many nanoseconds.
     pub const fn from_ns(ns: u64) -> Self {
-        Timeval {
-            seconds: (ns / NANOS).cast_signed(),
-            microseconds: (ns % NANOS / 1000).cast_signed(),
-        }
+        Timeval { seconds: (ns / NANOS).cast_signed(), microseconds: (ns % NANOS / 1000).cast_signed() }
     }
 
     /// As `Timespec::to_ns`.

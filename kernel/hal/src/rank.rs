@@ -43,7 +43,9 @@ ranks! {
     /// One pipe, terminal or the like: what a copy to user memory may happen under.
     Stream = 26;
     /// The sleepers of one bucket of futexes.
-    Futex = 28;
+    Futex = 27;
+    /// The writers of one file, and who cuts it: copies from user memory happen under it.
+    Writing = 28;
     /// The map of areas of a user address space.
     AddressSpace = 30;
     /// The table of mounts.

@@ -232,7 +232,9 @@ impl AddressSpace {
         });
         pages.is_continue()
             && tables
-                .prune(range.start, range.end, empty.start, empty.end, |table| batch.add(Removed::Table(table)))
+                .prune(range.start, range.end, empty.start, empty.end, |table| {
+                    batch.add(Removed::Table(table))
+                })
                 .is_continue()
     }
 
@@ -305,12 +307,7 @@ impl AddressSpace {
     }
 }
 
-fn move_each(
-    tables: &mut Tables<DirectTables>,
-    start: VirtAddr,
-    end: VirtAddr,
-    to: VirtAddr,
-) -> Result<()> {
+fn move_each(tables: &mut Tables<DirectTables>, start: VirtAddr, end: VirtAddr, to: VirtAddr) -> Result<()> {
     let mut at = start;
     while at < end {
         let Some(mapping) = tables.lookup(at) else {

@@ -48,6 +48,12 @@ pub(crate) fn flush_user(cpus: u64, start: VirtAddr, pages: u64) {
     ask(cpus, Request::Flush { start: start.get(), pages });
 }
 
+/// Returns when every CPU has answered: all that memory operations before it did is seen by all, and the other way round
+/// (membarrier(2)).
+pub fn barrier() {
+    ask(u64::MAX, Request::Flush { start: 0, pages: 0 });
+}
+
 /// Makes all CPUs give back the frames and heap objects they keep for themselves: for memory pressure, and before
 /// memory is counted.
 pub fn drain_caches() {

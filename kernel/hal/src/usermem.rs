@@ -28,6 +28,11 @@ macro_rules! plain {
 
 plain!(u8, i8, u16, i16, u32, i32, u64, i64, usize, isize);
 
+// SAFETY: two words of 64 bits in C's layout: no padding, and every pattern is a number.
+unsafe impl Plain for abi::time::Timespec {}
+// SAFETY: as above.
+unsafe impl Plain for abi::time::Timeval {}
+
 // SAFETY: arrays have no padding between or behind their elements.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 

@@ -164,6 +164,20 @@ impl Cred {
         cred
     }
 
+    /// Becomes another user, and loses or regains what root has with it (capabilities(7), "Effect of user ID changes").
+    pub fn change_user(&mut self, user: Ids) {
+        let is_root = |ids: &Ids| ids.real == 0 || ids.effective == 0 || ids.saved == 0;
+        let old = core::mem::replace(&mut self.user, user);
+        if is_root(&old) && !is_root(&user) {
+            (self.capabilities.permitted, self.capabilities.effective, self.capabilities.ambient) = (0, 0, 0);
+        }
+        match (old.effective == 0, user.effective == 0) {
+            (true, false) => self.capabilities.effective = 0,
+            (false, true) => self.capabilities.effective = self.capabilities.permitted,
+            _ => {}
+        }
+    }
+
     /// Whether a capability is in force.
     pub const fn has(&self, capability: Capability) -> bool {
         self.capabilities.effective & 1 << capability as u8 != 0

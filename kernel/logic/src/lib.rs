@@ -21,11 +21,15 @@
 //! - [`symbols`]: functions and lines by address, for backtraces.
 //! - [`cpio`]: reader of the initramfs's archive format.
 //! - [`elf`]: what to map to run a program.
+//! - [`calendar`]: dates and seconds.
 //! - [`cred`]: who may do what.
 //! - [`vma`]: the areas of a user address space.
 //! - [`exec`]: scripts, arguments and the first stack of a program.
 //! - [`signal`]: what is pending and what is done about it.
 //! - [`fd_table`]: open files by number.
+//! - [`sparse`]: things by number where most numbers have nothing.
+//! - [`pipe`]: the bytes between the ends of a pipe.
+//! - [`random`]: random bytes from a seed.
 //! - [`tty`]: the terminal's line discipline.
 //! - [`acpi`]: the firmware's tables of hardware.
 
@@ -59,11 +63,15 @@ pub mod timers;
 pub mod cmdline;
 pub mod cpio;
 pub mod elf;
+pub mod calendar;
 pub mod cred;
 pub mod vma;
 pub mod exec;
 pub mod signal;
 pub mod fd_table;
+pub mod sparse;
+pub mod pipe;
+pub mod random;
 pub mod tty;
 
 pub mod acpi;

@@ -75,6 +75,19 @@ pub fn read_from(sequence: u64, mut visit: impl FnMut(u64, u64, u8, &str)) {
     }
 }
 
+/// Calls `visit` with the first record from `sequence` on: sequence number, time, level, text. Says whether there is one.
+pub fn read_one(sequence: u64, visit: impl FnOnce(u64, u64, u8, &str)) -> bool {
+    let mut buffer = [0; LINE];
+    let log = LOG.lock();
+    let mut cursor: Cursor = log.seek(sequence);
+    let Some(record) = log.read(&mut cursor, &mut buffer) else { return false };
+    let (sequence, time_ns, level) = (record.sequence, record.time_ns, record.level);
+    let text = record.text;
+    drop(log);
+    visit(sequence, time_ns, level, text);
+    true
+}
+
 /// A message that may repeat: ten at once, then one each half second, and a count of those left out.
 pub struct Limited(Lock<RateLimiter, rank::Log>);
 

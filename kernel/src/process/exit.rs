@@ -13,7 +13,7 @@ use super::task::{Cx, Process};
 use super::{futex, signals, tree};
 
 /// Ends the running task, which called exit(2) with `code` or was told to end.
-pub(crate) fn end_task(mut cx: Cx, code: Option<u8>) {
+pub(crate) fn end_task(cx: Cx, code: Option<u8>) {
     futex::release_robust_list(&cx);
     clear_tid(&cx);
     let status = WaitStatus::Exited(code.unwrap_or(0));

@@ -43,6 +43,8 @@ pub(crate) struct CloneRequest {
     pub(crate) stack: u64,
     /// The child's base of FS.
     pub(crate) tls: u64,
+    /// The child's number, if it is chosen.
+    pub(crate) number: Option<i32>,
 }
 
 impl CloneRequest {
@@ -131,7 +133,10 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
     };
     let number = tree::with(|tree| {
         tree.reserve(parent)?;
-        tree.free_number()
+        match request.number {
+            Some(number) => tree.chosen_number(number, cx.cred.has(Capability::SysAdmin)),
+            None => tree.free_number(),
+        }
     })?;
     let process = if request.has(CLONE_THREAD) {
         reserve_task(cx.process())?;
@@ -229,6 +234,7 @@ fn child_process(cx: &Cx, pid: Pid, request: &CloneRequest) -> Result<Arc<Proces
         executable: Lock::new(parent.executable.lock().clone()),
         timers: Timers::new(),
         was_stopped: AtomicBool::new(false),
+        is_traced: AtomicBool::new(parent.is_traced.load(Ordering::Relaxed)),
         has_execed: AtomicBool::new(false),
         dumpable: AtomicU32::new(parent.dumpable.load(Ordering::Relaxed)),
         oom_adjustment: AtomicI32::new(parent.oom_adjustment.load(Ordering::Relaxed)),

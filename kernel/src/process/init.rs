@@ -51,7 +51,10 @@ pub(crate) fn start(
     let request = request(&cx, path, arguments, environment)?;
     let walker = cx.fs.walker(&cx.cred);
     let stack_limit = cx.process().limits.soft(Resource::Stack);
-    let program = exec::prepare(&walker, request, 0, stack_limit, true)?;
+    let program = exec::prepare(&walker, request, 0, stack_limit, true).map_err(|refusal| match refusal {
+        exec::Refusal::Error(error) => error,
+        exec::Refusal::TooLate => Errno::ENOEXEC,
+    })?;
     drop(walker);
     let (task, process) = (cx.task.clone(), cx.task.process.clone());
     let thread = Thread::new("init", Kind::User, Policy::default(), move || {
@@ -102,6 +105,7 @@ fn first_cx(number: Pid, root: &Place) -> Result<Cx> {
         executable: Lock::new(None),
         timers: Timers::new(),
         was_stopped: AtomicBool::new(false),
+        is_traced: AtomicBool::new(false),
         has_execed: AtomicBool::new(false),
         dumpable: AtomicU32::new(1),
         oom_adjustment: AtomicI32::new(0),
@@ -149,5 +153,5 @@ fn request(cx: &Cx, path: &[u8], arguments: &[&[u8]], environment: &[&[u8]]) -> 
     for variable in environment {
         envp.push(variable, &mut budget)?;
     }
-    Ok(exec::Request { place, name: path.to_vec(), arguments: argv, environment: envp, budget })
+    Ok(exec::Request { place, name: path.to_vec(), arguments: argv, environment: envp, budget, is_name_lost: false })
 }

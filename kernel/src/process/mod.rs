@@ -31,5 +31,10 @@ pub(crate) mod fork;
 pub(crate) mod exec;
 pub(crate) mod init;
 
+/// The task that runs, if the thread that runs is one's. For `usermode`, `syscall` and the terminals only.
+pub(crate) fn current() -> Option<alloc::sync::Arc<Task>> {
+    nucleus::sched::current().owner()?.as_any().downcast().ok()
+}
+
 pub(crate) use pid::Pid;
 pub(crate) use task::{Cx, Process, Task};

@@ -51,6 +51,8 @@ pub(crate) struct Process {
     pub(crate) timers: Timers,
     /// It was stopped, and its parent has not been told that it goes on.
     pub(crate) was_stopped: AtomicBool,
+    /// Its system calls are printed.
+    pub(crate) is_traced: AtomicBool,
     /// It has run a program of its own since it was forked (setpgid(2)).
     pub(crate) has_execed: AtomicBool,
     /// What prctl(2) says about dumps, 1 by default.
@@ -261,6 +263,10 @@ impl Task {
 }
 
 impl Owner for Task {
+    fn as_any(self: Arc<Self>) -> Arc<dyn core::any::Any + Send + Sync> {
+        self
+    }
+
     fn resolve_fault(&self, address: u64, access: AccessKind) -> bool {
         let Some(memory) = self.memory() else { return false };
         loop {

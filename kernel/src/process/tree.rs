@@ -134,6 +134,16 @@ impl Tree {
         Err(Errno::EAGAIN)
     }
 
+    /// A number somebody asked for (clone3(2): `set_tid`).
+    pub(crate) fn chosen_number(&mut self, number: i32, may_choose: bool) -> Result<Pid> {
+        let number = u32::try_from(number).ok().filter(|&number| number != 0 && number < PID_MAX);
+        let pid = Pid(number.ok_or(Errno::EINVAL)?);
+        if !may_choose {
+            return Err(Errno::EPERM);
+        }
+        if self.is_taken(pid) { Err(Errno::EEXIST) } else { Ok(pid) }
+    }
+
     /// Makes room for one more process and task, so that adding them cannot fail.
     pub(crate) fn reserve(&mut self, parent: Pid) -> Result<()> {
         self.nodes.try_reserve(1).map_err(|_| Errno::ENOMEM)?;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use abi::file::{O_CLOEXEC, O_NONBLOCK};
 use abi::{Errno, Result};
+use logic::cred::Capability;
 use logic::fd_table::OnExec;
 use logic::signal::{Sender, Signal, SignalInfo};
 use nucleus::vfs::{FileKind, Listing, OpenFile};
@@ -191,6 +192,12 @@ pub(super) fn fcntl(cx: &mut Cx, fd: i32, command: u32, argument: u64) -> Result
     const F_SETOWN: u32 = 8;
     const F_GETOWN: u32 = 9;
     const F_DUPFD_CLOEXEC: u32 = 1030;
+    const F_SETPIPE_SZ: u32 = 1031;
+    const F_GETPIPE_SZ: u32 = 1032;
+    const F_ADD_SEALS: u32 = 1033;
+    const F_GET_SEALS: u32 = 1034;
+    /// `/proc/sys/fs/pipe-max-size`.
+    const PIPE_LIMIT: usize = 1 << 20;
     const FD_CLOEXEC: u64 = 1;
     let number = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
     let file = cx.files.get(fd)?;
@@ -222,7 +229,15 @@ pub(super) fn fcntl(cx: &mut Cx, fd: i32, command: u32, argument: u64) -> Result
         }
         // Signals for I/O come with the files that send them.
         F_SETOWN | F_GETOWN => Ok(0),
-        _ => file.file().command(command, argument),
+        F_GETPIPE_SZ => fs::pipe::capacity(&**file.file()).map(|size| size as u64).ok_or(Errno::EBADF),
+        F_SETPIPE_SZ => {
+            let limit = if cx.cred.has(Capability::SysResource) { usize::MAX } else { PIPE_LIMIT };
+            fs::pipe::set_capacity(&**file.file(), low as usize, limit).map(|size| size as u64)
+        }
+        F_ADD_SEALS if file.flags() & abi::file::O_ACCMODE == abi::file::O_RDONLY => Err(Errno::EPERM),
+        F_ADD_SEALS => crate::shm::add_seals(&file, low).map(|()| 0),
+        F_GET_SEALS => fs::tmpfs::seals::get(&**file.file()).map(u64::from),
+        _ => Err(Errno::EINVAL),
     }
 }
 
@@ -255,7 +270,7 @@ pub(super) fn pipe2(cx: &mut Cx, ends: UserPtr<[u32; 2]>, flags: Hex) -> Result<
     if flags.0 & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
         return Err(Errno::EINVAL);
     }
-    let (reader, writer, attributes) = fs::pipe::pair(flags.0)?;
+    let (reader, writer, attributes) = fs::pipe::pair()?;
     let kept = flags.0 & (O_NONBLOCK | O_DIRECT);
     let limit = cx.process().limits.files();
     let first = cx.files.reserve(on_exec(flags.0), limit)?;
@@ -292,7 +307,12 @@ pub(super) fn ftruncate(cx: &mut Cx, fd: i32, size: i64) -> Result<()> {
     if size > cx.process().limits.soft(Resource::FileSize) {
         return raise(cx, Err(Errno::EFBIG));
     }
-    file.truncate(size)
+    let before = file.attributes();
+    file.truncate(size)?;
+    if let Some(before) = before {
+        crate::shm::cut(&before, size);
+    }
+    Ok(())
 }
 
 /// sendfile(2), by way of a buffer.

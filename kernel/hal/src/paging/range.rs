@@ -6,7 +6,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 
 use super::{
-    ENTRIES, Entry, LARGE_PAGE_SIZE, MapError, Mapping, PageSize, Protection, TableMemory, Tables, codec, index,
+    ENTRIES, Entry, LARGE_PAGE_SIZE, MapError, Mapping, PageSize, Protection, TableMemory, Tables, codec,
+    index,
 };
 
 /// A page found in a range.
@@ -78,14 +79,20 @@ impl<M: TableMemory> Tables<M> {
                 Leaf::Missing(level) => at = next(at, level),
                 Leaf::Large(entry, frame, protection) => {
                     let page = VirtAddr::new(at & !(LARGE_PAGE_SIZE - 1));
-                    visit(Slot { page, mapping: Mapping { frame, size: PageSize::Large, protection }, entry })?;
+                    visit(Slot {
+                        page,
+                        mapping: Mapping { frame, size: PageSize::Large, protection },
+                        entry,
+                    })?;
                     at = next(at, 1);
                 }
                 Leaf::Table(table) => {
                     let stop = next(at, 1).min(end.get());
                     let entries = self.memory.table(table).iter().skip(index(VirtAddr::new(at), 0));
                     for (entry, page) in entries.zip((at..stop).step_by(1 << 12)) {
-                        if let Entry::Page(frame, protection) = codec::decode(entry.load(Ordering::Relaxed), 0) {
+                        if let Entry::Page(frame, protection) =
+                            codec::decode(entry.load(Ordering::Relaxed), 0)
+                        {
                             let mapping = Mapping { frame, size: PageSize::Small, protection };
                             visit(Slot { page: VirtAddr::new(page), mapping, entry })?;
                         }
@@ -178,7 +185,8 @@ impl<M: TableMemory> Tables<M> {
         ceiling: VirtAddr,
         mut take: impl FnMut(PhysAddr) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let bounds = Bounds { start: start.get(), end: end.get(), floor: floor.get(), ceiling: ceiling.get() };
+        let bounds =
+            Bounds { start: start.get(), end: end.get(), floor: floor.get(), ceiling: ceiling.get() };
         self.prune_level(self.root, codec::LEVELS - 1, &bounds, &mut take)
     }
 

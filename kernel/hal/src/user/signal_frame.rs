@@ -157,9 +157,24 @@ impl UserContext {
         }
         let r = &mut self.registers;
         let in_order = [
-            &mut r.r8, &mut r.r9, &mut r.r10, &mut r.r11, &mut r.r12, &mut r.r13, &mut r.r14, &mut r.r15,
-            &mut r.rdi, &mut r.rsi, &mut r.rbp, &mut r.rbx, &mut r.rdx, &mut r.rax, &mut r.rcx, &mut r.rsp,
-            &mut r.rip, &mut r.rflags,
+            &mut r.r8,
+            &mut r.r9,
+            &mut r.r10,
+            &mut r.r11,
+            &mut r.r12,
+            &mut r.r13,
+            &mut r.r14,
+            &mut r.r15,
+            &mut r.rdi,
+            &mut r.rsi,
+            &mut r.rbp,
+            &mut r.rbx,
+            &mut r.rdx,
+            &mut r.rax,
+            &mut r.rcx,
+            &mut r.rsp,
+            &mut r.rip,
+            &mut r.rflags,
         ];
         for (number, register) in in_order.into_iter().enumerate() {
             *register = get(REGISTERS + 8 * number);

@@ -88,11 +88,13 @@ impl Memory {
         let protection = protection_of(area.rights);
         let mapped = match (&area.backing, access) {
             (Source::Anonymous, AccessKind::Write) => self.map_fresh(area, page, protection),
-            (Source::Anonymous, _) => {
-                self.space.map(page, SharedFrame::zero()?, protection.without_write())
-            }
+            (Source::Anonymous, _) => self.space.map(page, SharedFrame::zero()?, protection.without_write()),
             (Source::File { file, offset }, access) => {
-                let at = FilePage { file, offset: *offset, index: (offset + (page.get() - area.start)) / PAGE_SIZE };
+                let at = FilePage {
+                    file,
+                    offset: *offset,
+                    index: (offset + (page.get() - area.start)) / PAGE_SIZE,
+                };
                 self.map_file_page(area, page, &at, access, protection)
             }
         };

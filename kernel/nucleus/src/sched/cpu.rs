@@ -14,7 +14,7 @@ use hal::spin::{Lock, Once};
 use hal::{cpu, lock_ranks, smp, time, trap};
 use logic::cpuset::{CpuId, CpuSet};
 use logic::events::{Event, EventRing};
-use logic::runq::{self, Preempt, Reason, Room, RunQueue};
+use logic::runq::{self, Policy, Preempt, Reason, Room, RunQueue};
 
 use super::thread::{Shared, Status, Thread};
 
@@ -184,6 +184,72 @@ pub fn unpark(thread: &Arc<Thread>) {
     }
     drop(shared);
     cpu::irq_restore(interrupts);
+}
+
+/// Changes how a thread competes, wherever it is.
+pub fn set_policy(thread: &Arc<Thread>, policy: Policy) {
+    let mut shared = thread.shared.lock();
+    let home = shared.sched.last_cpu().and_then(|home| get(home.index()));
+    match (shared.status, home) {
+        (Status::Queued, Some(cpu)) => {
+            let taken = cpu.queue.lock().queue.remove(&mut shared.sched);
+            shared.sched.set_policy(policy);
+            if taken.is_some() {
+                enqueue(thread, &mut shared, Reason::Wakeup);
+            }
+            // Else it is on its way to another CPU, which will queue it as it is now.
+        }
+        (Status::Running, Some(cpu)) => {
+            let mut queue = cpu.queue.lock();
+            if Arc::ptr_eq(&queue.current, thread) {
+                let verdict = queue.queue.set_running_policy(&mut shared.sched, policy);
+                note_load(cpu, &queue);
+                drop(queue);
+                let number = shared.sched.last_cpu().map_or(0, CpuId::index);
+                if verdict == Preempt::Now {
+                    trap::request_reschedule(number);
+                }
+            } else {
+                shared.sched.set_policy(policy);
+            }
+        }
+        _ => shared.sched.set_policy(policy),
+    }
+}
+
+static LOADS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// Load averages over 1, 5 and 15 minutes, times 65536.
+pub fn load_averages() -> [u64; 3] {
+    LOADS.each_ref().map(|load| load.load(Ordering::Relaxed))
+}
+
+/// Adds a sample to the load averages; `elapsed_ns` have passed since the last. The watchdog calls it.
+pub fn sample_load(elapsed_ns: u64) {
+    let running: usize = CPUS.get().into_iter().flat_map(PerCpu::iter).filter_map(Once::get).map(Cpu::runnable).sum();
+    // What this very sample needs is not load.
+    let sample = (running.saturating_sub(1) as u64) << 16;
+    for (load, minutes) in LOADS.iter().zip([1, 5, 15]) {
+        let period_ns = minutes * 60_000_000_000;
+        let old = load.load(Ordering::Relaxed);
+        let share = elapsed_ns.min(period_ns);
+        // A straight line in place of the exponential: close enough for steps far below the period.
+        let new = (u128::from(old) * u128::from(period_ns - share) + u128::from(sample) * u128::from(share))
+            / u128::from(period_ns);
+        load.store(u64::try_from(new).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Threads that run or wait for a CPU.
+pub fn runnable() -> usize {
+    CPUS.get().into_iter().flat_map(PerCpu::iter).filter_map(Once::get).map(Cpu::runnable).sum()
+}
+
+impl Cpu {
+    fn runnable(&self) -> usize {
+        let queue = self.queue.lock();
+        queue.queue.len() + usize::from(!queue.current.is_idle)
+    }
 }
 
 /// Puts a thread that is nowhere on the queue of the CPU that suits it best.

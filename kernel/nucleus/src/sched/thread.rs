@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
+use core::any::Any;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use abi::{Errno, Result};
@@ -47,6 +48,9 @@ pub(super) struct Shared {
 pub trait Owner: Send + Sync {
     /// The thread touched user memory in the kernel and faulted; true if it may try again.
     fn resolve_fault(&self, address: u64, access: AccessKind) -> bool;
+
+    /// Itself, for those who know what owns threads.
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// What a thread runs.

@@ -36,10 +36,8 @@ impl Place {
     /// EACCES; EROFS to write on a file system that is mounted read-only.
     pub fn check(&self, cred: &Cred, wanted: Access) -> Result<()> {
         let attributes = self.inode().attributes();
-        let is_special = !matches!(
-            attributes.kind,
-            FileKind::Regular | FileKind::Directory | FileKind::Symlink
-        );
+        let is_special =
+            !matches!(attributes.kind, FileKind::Regular | FileKind::Directory | FileKind::Symlink);
         if wanted == wanted.and(Access::WRITE) && !is_special && self.mount.flags() & mount::READ_ONLY != 0 {
             return Err(Errno::EROFS);
         }

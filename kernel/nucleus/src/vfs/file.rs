@@ -34,7 +34,7 @@ pub struct Transfer {
     pub wait: Wait,
 }
 
-/// What gets the names of a directory.
+/// What gets the names of a directory. It is called under the directory's lock, so it keeps them in kernel memory.
 pub trait Listing {
     /// Takes a name: inode number, kind, and the position after it. Says whether it had room.
     fn add(&mut self, name: &[u8], number: u64, kind: FileKind, next: u64) -> bool;

@@ -217,7 +217,7 @@ pub trait FileSystem: Send + Sync {
 }
 
 /// A file of a file system. What a file cannot do keeps the body that says so in Linux's words.
-pub trait Inode: Send + Sync {
+pub trait Inode: Any + Send + Sync {
     /// What stat(2) tells.
     fn attributes(&self) -> Attributes;
 

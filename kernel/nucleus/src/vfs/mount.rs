@@ -121,8 +121,7 @@ pub fn unmount(place: &Place, is_lazy: bool) -> Result<()> {
         return Err(Errno::EINVAL);
     }
     let at = place.mount.at().ok_or(Errno::EINVAL)?;
-    let is_below =
-        |other: &Arc<Mount>| other.at().is_some_and(|on| Arc::ptr_eq(&on.mount, &place.mount));
+    let is_below = |other: &Arc<Mount>| other.at().is_some_and(|on| Arc::ptr_eq(&on.mount, &place.mount));
     // The table, the caller's place, and nobody else.
     let is_in_use = Arc::strong_count(&place.mount) > 2;
     if mounts.iter().any(is_below) || (is_in_use && !is_lazy) {
@@ -164,6 +163,19 @@ pub fn for_each(mut visit: impl FnMut(&Arc<Mount>)) {
 }
 
 impl Place {
+    /// A place that no path leads to.
+    pub(super) fn outside(file_system: Arc<dyn FileSystem>, entry: Arc<Entry>) -> Self {
+        let mount = Mount {
+            file_system,
+            root: entry.clone(),
+            at: Lock::new(None),
+            source: Vec::new(),
+            flags: AtomicU32::new(0),
+            number: 0,
+        };
+        Place { mount: Arc::new(mount), entry }
+    }
+
     /// The file.
     pub fn inode(&self) -> &Arc<dyn Inode> {
         self.entry.inode()

@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::file::{
-    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC,
-    O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH, O_RDONLY,
+    O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 };
 use abi::{Errno, Result};
 use hal::frames::SharedFrame;
@@ -21,7 +21,8 @@ use super::busy::InUse;
 use super::bytes::{ByteSink, ByteSource};
 use super::device;
 use super::file::{Events, File, Listing, Seeking, Transfer};
-use super::inode::{Attributes, Change, FileKind, Opening};
+use super::entry::Entry;
+use super::inode::{Attributes, Change, FileKind, FileSystem, Inode, Naming, Opening, Statistics};
 use super::mount::{self, Place};
 use super::walk::{Found, Walker};
 use crate::mm::PageSource;
@@ -153,6 +154,13 @@ impl OpenFile {
     pub fn for_kernel(place: &Place) -> Result<Arc<Self>> {
         let file = place.inode().clone().open(&Opening { flags: O_RDONLY, wait: Wait::UNINTERRUPTIBLE })?;
         Ok(Arc::new(Self::new(file, Some(place.clone()), None, O_RDONLY, None)))
+    }
+
+    /// A file that no directory has, under a name that only shows in `/proc`.
+    pub fn in_memory(inode: Arc<dyn Inode>, file: Arc<dyn File>, name: &[u8], flags: u32) -> Arc<Self> {
+        let file_system = Arc::new(Lonely(inode.clone()));
+        let place = Place::outside(file_system, Entry::new(inode, None, Arc::from(name), Naming::Volatile));
+        Arc::new(Self::new(file, Some(place), None, flags, None))
     }
 
     /// An open file without a name.
@@ -310,7 +318,8 @@ impl OpenFile {
             // Without holes all is data, and the hole is at the end.
             SEEK_DATA | SEEK_HOLE => {
                 let size = size();
-                let offset = u64::try_from(offset).ok().filter(|&offset| offset < size).ok_or(Errno::ENXIO)?;
+                let offset =
+                    u64::try_from(offset).ok().filter(|&offset| offset < size).ok_or(Errno::ENXIO)?;
                 *position = if from == SEEK_DATA { offset } else { size };
                 return Ok(*position);
             }
@@ -381,6 +390,23 @@ impl OpenFile {
     /// Whether files on its mount may be run.
     pub fn may_execute(&self) -> bool {
         self.place.as_ref().is_none_or(|place| place.mount.flags() & mount::NO_EXEC == 0)
+    }
+}
+
+/// The file system of a file that has none.
+struct Lonely(Arc<dyn Inode>);
+
+impl FileSystem for Lonely {
+    fn root(&self) -> Arc<dyn Inode> {
+        self.0.clone()
+    }
+
+    fn kind(&self) -> &'static str {
+        "tmpfs"
+    }
+
+    fn statistics(&self) -> Statistics {
+        Statistics { magic: 0x0102_1994, block_size: 4096, ..Statistics::default() }
     }
 }
 

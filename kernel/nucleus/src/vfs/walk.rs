@@ -152,13 +152,7 @@ impl Walk<'_, '_> {
     }
 
     /// Takes one component; `None` goes on to the next.
-    fn component(
-        &mut self,
-        name: &[u8],
-        after: &[u8],
-        is_last: bool,
-        last: Last,
-    ) -> Result<Option<Step>> {
+    fn component(&mut self, name: &[u8], after: &[u8], is_last: bool, last: Last) -> Result<Option<Step>> {
         let directory = self.at.clone();
         let attributes = directory.inode().attributes();
         if attributes.kind != FileKind::Directory {
@@ -176,8 +170,7 @@ impl Walk<'_, '_> {
             b".." => (Component::Above, Ok(directory.parent(&self.walker.root))),
             name => {
                 let child = directory.entry.child(name);
-                let place =
-                    child.map(|entry| Place { mount: directory.mount.clone(), entry }.topmost());
+                let place = child.map(|entry| Place { mount: directory.mount.clone(), entry }.topmost());
                 (if is_last { Component::Name(name.to_vec()) } else { Component::Here }, place)
             }
         };

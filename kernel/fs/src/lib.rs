@@ -1,0 +1,24 @@
+//! File systems: each locks, fetches, asks `logic` what to do, and stores.
+//!
+//! No file system knows a process or user memory; what they need from above comes through the traits they declare.
+//! Modules, lowest first; each uses only those above it:
+//! - [`identity`]: device numbers of file systems without a device, numbers of nameless files.
+//! - [`pipe`]: pipes and what is behind FIFOs.
+//! - [`tmpfs`]: files in memory.
+//! - [`devices`]: null, zero, random and the like.
+//! - [`devfs`]: `/dev`.
+//! - [`initramfs`]: unpacking the archive that the boot loader brought.
+
+#![cfg_attr(target_os = "none", no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod identity;
+pub mod pipe;
+pub mod tmpfs;
+pub mod devices;
+pub mod devfs;
+pub mod initramfs;
+#[cfg(test)]
+mod test_support;

@@ -1,0 +1,395 @@
+//! Pipes: two ends and the bytes between them, as pipe(7) and fifo(7) tell.
+//!
+//! Lock: one mutex of rank `Stream` a pipe, around the ring and the counts of ends; bytes are copied straight between
+//! user memory and the ring's pages under it, in one acquisition a transfer. Whoever waits is woken when the pipe
+//! becomes readable, or gets room for a write of `PIPE_BUF`: as on Linux, whose full pipe takes nothing before a page of
+//! it is free. What decides is in [`logic::pipe`].
+
+use alloc::sync::Arc;
+
+use abi::file::{
+    O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM,
+};
+use abi::{Errno, Result};
+use hal::frames::{self, Frame, SharedFrame};
+use hal::rank;
+use hal::usermem;
+use logic::pipe::{DEFAULT_CAPACITY, Ring, round_capacity};
+use nucleus::clock;
+use nucleus::sched::{Mutex, WaitQueue};
+use nucleus::vfs::file::Seeking;
+use nucleus::vfs::{Attributes, ByteSink, ByteSource, Events, File, FileKind, Opening, Transfer};
+
+use crate::identity;
+
+/// ioctl(2): how many bytes can be read.
+const FIONREAD: u32 = 0x541b;
+
+/// A pipe, or what is behind a FIFO.
+pub struct Pipe {
+    state: Mutex<State, rank::Stream>,
+    /// Who waits for bytes, or for a writer.
+    readable: WaitQueue,
+    /// Who waits for room, or for a reader.
+    writable: WaitQueue,
+}
+
+struct State {
+    ring: Ring<SharedFrame>,
+    readers: Ends,
+    writers: Ends,
+}
+
+/// Ends of one kind.
+#[derive(Clone, Copy, Default)]
+struct Ends {
+    open: u32,
+    /// How many ever were: who waits for one to come also counts one that is gone again.
+    ever: u64,
+}
+
+/// What an end is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Read,
+    Write,
+    /// A FIFO opened with `O_RDWR`.
+    Both,
+}
+
+/// One end.
+struct End {
+    pipe: Arc<Pipe>,
+    direction: Direction,
+    /// Writers there ever were when it was opened: before another comes, poll(2) reports no hang-up.
+    writers_before: u64,
+}
+
+/// A pipe: the end to read from, the end to write to, and what fstat(2) tells of both but for the owner.
+///
+/// # Errors
+/// ENOMEM.
+pub fn pair() -> Result<(Arc<dyn File>, Arc<dyn File>, Attributes)> {
+    let pipe = Arc::new(Pipe::new()?);
+    {
+        let mut state = pipe.state.lock();
+        state.readers.add();
+        state.writers.add();
+    }
+    let end = |direction| Arc::new(End { pipe: pipe.clone(), direction, writers_before: 0 });
+    Ok((end(Direction::Read), end(Direction::Write), attributes()))
+}
+
+fn attributes() -> Attributes {
+    let (device, number) = identity::nameless();
+    let now = clock::realtime();
+    Attributes {
+        device,
+        number,
+        kind: FileKind::Fifo,
+        permissions: 0o600,
+        links: 1,
+        user: 0,
+        group: 0,
+        device_number: 0,
+        size: 0,
+        blocks: 0,
+        block_size: 4096,
+        accessed: now,
+        modified: now,
+        changed: now,
+    }
+}
+
+/// How many bytes the pipe behind `file` can hold (`F_GETPIPE_SZ`); `None` if it is no pipe.
+pub fn capacity(file: &dyn File) -> Option<usize> {
+    let end = file.as_any().downcast_ref::<End>()?;
+    Some(end.pipe.state.lock().ring.capacity())
+}
+
+/// Lets the pipe behind `file` hold `wanted` bytes, no more than `limit`, and says how many it does (`F_SETPIPE_SZ`).
+///
+/// # Errors
+/// EBADF if it is no pipe, EINVAL, EPERM past the limit, EBUSY if it holds more now, ENOMEM.
+pub fn set_capacity(file: &dyn File, wanted: usize, limit: usize) -> Result<usize> {
+    let end = file.as_any().downcast_ref::<End>().ok_or(Errno::EBADF)?;
+    let capacity = round_capacity(wanted)?;
+    let mut state = end.pipe.state.lock();
+    if capacity > limit && capacity > state.ring.capacity() {
+        return Err(Errno::EPERM);
+    }
+    if state.ring.len() > capacity {
+        return Err(Errno::EBUSY);
+    }
+    state.ring = moved(&state.ring, capacity)?;
+    drop(state);
+    end.pipe.writable.wake_all();
+    Ok(capacity)
+}
+
+/// The same bytes in a ring of another size.
+fn moved(old: &Ring<SharedFrame>, capacity: usize) -> Result<Ring<SharedFrame>> {
+    let mut new = Ring::new(capacity).map_err(|_| Errno::ENOMEM)?;
+    let mut done = 0;
+    while done < old.len() {
+        let mut buffer = [0; 256];
+        let from = old.next_to_read_after(done, buffer.len());
+        let to = new.next_to_write(from.len);
+        let part = &mut buffer[..to.len];
+        if let Some(page) = old.page(from.page) {
+            page.read(from.offset, part);
+        }
+        new.page_or_make(to.page, fresh_page)?.write(to.offset, part);
+        new.written(to.len);
+        done += to.len;
+    }
+    Ok(new)
+}
+
+/// A page with whatever was in it: only what was written to it is ever read.
+fn fresh_page() -> Option<SharedFrame> {
+    frames::allocate().map(Frame::share)
+}
+
+impl Ends {
+    fn add(&mut self) {
+        self.open += 1;
+        self.ever += 1;
+    }
+}
+
+impl Pipe {
+    /// A pipe without ends.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn new() -> Result<Self> {
+        let ring = Ring::new(DEFAULT_CAPACITY).map_err(|_| Errno::ENOMEM)?;
+        let state = State { ring, readers: Ends::default(), writers: Ends::default() };
+        Ok(Pipe { state: Mutex::new(state), readable: WaitQueue::new(), writable: WaitQueue::new() })
+    }
+
+    /// Opens an end as open(2) opens a FIFO: it waits for the other end.
+    ///
+    /// # Errors
+    /// ENXIO to write without waiting and without a reader; ERESTARTSYS; ENOMEM.
+    pub fn open(self: Arc<Self>, opening: &Opening) -> Result<Arc<dyn File>> {
+        let direction = match opening.flags & O_ACCMODE {
+            O_RDONLY => Direction::Read,
+            O_WRONLY => Direction::Write,
+            _ => Direction::Both,
+        };
+        let never_waits = opening.flags & O_NONBLOCK != 0;
+        let (end, readers, writers) = {
+            let mut state = self.state.lock();
+            if direction == Direction::Write && never_waits && state.readers.open == 0 {
+                return Err(Errno::ENXIO);
+            }
+            let writers_before = state.writers.ever;
+            if direction.reads() {
+                state.readers.add();
+            }
+            if direction.writes() {
+                state.writers.add();
+            }
+            // From here on dropping the end undoes it.
+            (Arc::new(End { pipe: self.clone(), direction, writers_before }), state.readers, state.writers)
+        };
+        if direction.reads() {
+            self.writable.wake_all();
+        }
+        if direction.writes() {
+            self.readable.wake_all();
+        }
+        match direction {
+            Direction::Read if writers.open == 0 && !never_waits => {
+                self.readable.block_until(opening.wait, || self.has_come(writers, |state| state.writers))?;
+            }
+            Direction::Write if readers.open == 0 => {
+                self.writable.block_until(opening.wait, || self.has_come(readers, |state| state.readers))?;
+            }
+            _ => {}
+        }
+        Ok(end)
+    }
+
+    fn has_come(&self, before: Ends, which: impl Fn(&State) -> Ends) -> Result<()> {
+        if which(&self.state.lock()).ever == before.ever { Err(Errno::EAGAIN) } else { Ok(()) }
+    }
+
+    fn try_read(&self, to: &mut dyn ByteSink) -> Result<usize> {
+        let mut state = self.state.lock();
+        if state.ring.is_empty() {
+            return if state.writers.open == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
+        }
+        let had_room = state.ring.has_room();
+        let mut done = 0;
+        let outcome = loop {
+            let piece = state.ring.next_to_read(to.room());
+            let Some(page) = state.ring.page(piece.page).filter(|_| piece.len > 0) else { break Ok(()) };
+            match to.put_page(page, piece.offset, piece.len) {
+                Ok(count) => {
+                    state.ring.taken(count);
+                    done += count;
+                    if count < piece.len {
+                        break Ok(());
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        let wakes = !had_room && state.ring.has_room();
+        drop(state);
+        if wakes {
+            self.writable.wake_all();
+        }
+        if done > 0 { Ok(done) } else { outcome.map(|()| 0) }
+    }
+
+    fn try_write(&self, from: &mut dyn ByteSource) -> Result<usize> {
+        let mut state = self.state.lock();
+        if state.readers.open == 0 {
+            return Err(Errno::EPIPE);
+        }
+        let mut wanted = state.ring.may_write(from.left())?;
+        let was_empty = state.ring.is_empty();
+        let mut done = 0;
+        let mut outcome = Ok(());
+        while wanted > 0 {
+            let piece = state.ring.next_to_write(wanted);
+            let page = state.ring.page_or_make(piece.page, fresh_page);
+            match page.and_then(|page| from.take_to_page(page, piece.offset, piece.len)) {
+                Ok(0) => break,
+                Ok(count) => {
+                    state.ring.written(count);
+                    done += count;
+                    wanted -= count;
+                }
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        drop(state);
+        if was_empty && done > 0 {
+            self.readable.wake_all();
+        }
+        if done > 0 { Ok(done) } else { outcome.map(|()| 0) }
+    }
+}
+
+impl Direction {
+    const fn reads(self) -> bool {
+        !matches!(self, Direction::Write)
+    }
+
+    const fn writes(self) -> bool {
+        !matches!(self, Direction::Read)
+    }
+}
+
+impl File for End {
+    fn read(&self, transfer: &Transfer, to: &mut dyn ByteSink) -> Result<usize> {
+        if !self.direction.reads() {
+            return Err(Errno::EBADF);
+        }
+        if to.room() == 0 {
+            return Ok(0);
+        }
+        self.pipe.readable.block_until(transfer.wait, || self.pipe.try_read(to))
+    }
+
+    fn write(&self, transfer: &Transfer, from: &mut dyn ByteSource) -> Result<usize> {
+        if !self.direction.writes() {
+            return Err(Errno::EBADF);
+        }
+        let mut done = 0;
+        while from.left() > 0 {
+            match self.pipe.writable.block_until(transfer.wait, || self.pipe.try_write(from)) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn ready(&self) -> Events {
+        let state = self.pipe.state.lock();
+        let mut events = 0;
+        if self.direction.reads() {
+            if !state.ring.is_empty() {
+                events |= POLLIN | POLLRDNORM;
+            }
+            if state.writers.open == 0 && state.writers.ever != self.writers_before {
+                events |= POLLHUP;
+            }
+        }
+        if self.direction.writes() {
+            if state.ring.has_room() {
+                events |= POLLOUT | POLLWRNORM;
+            }
+            if state.readers.open == 0 {
+                events |= POLLERR;
+            }
+        }
+        Events(events)
+    }
+
+    fn for_each_queue(&self, visit: &mut dyn FnMut(&WaitQueue)) {
+        if self.direction.reads() {
+            visit(&self.pipe.readable);
+        }
+        if self.direction.writes() {
+            visit(&self.pipe.writable);
+        }
+    }
+
+    fn control(&self, request: u32, argument: u64) -> Result<u64> {
+        if request != FIONREAD {
+            return Err(Errno::ENOTTY);
+        }
+        let len = self.pipe.state.lock().ring.len();
+        usermem::write(argument, &i32::try_from(len).unwrap_or(i32::MAX))?;
+        Ok(0)
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::Stream
+    }
+
+    fn as_any(&self) -> &dyn core::any::Any {
+        self
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let (last_reader, last_writer) = {
+            let mut state = self.pipe.state.lock();
+            if self.direction.reads() {
+                state.readers.open -= 1;
+            }
+            if self.direction.writes() {
+                state.writers.open -= 1;
+            }
+            let ends = (state.readers.open, state.writers.open);
+            if ends == (0, 0) {
+                // What nobody read of a FIFO is gone.
+                state.ring.clear();
+            }
+            (self.direction.reads() && ends.0 == 0, self.direction.writes() && ends.1 == 0)
+        };
+        if last_reader {
+            self.pipe.writable.wake_all();
+        }
+        if last_writer {
+            self.pipe.readable.wake_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

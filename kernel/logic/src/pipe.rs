@@ -1,0 +1,241 @@
+//! The bytes between the ends of a pipe: where the next ones go, and when it is too full or too empty.
+//!
+//! A ring of pages, each of them made when the first byte comes to it. The ring says which piece of which page is next;
+//! the caller moves the bytes. What the ring decides follows pipe(7): a write of up to `PIPE_BUF` bytes is done at once
+//! or not at all.
+
+use alloc::collections::TryReserveError;
+use alloc::vec::Vec;
+
+use abi::{Errno, Result};
+
+use crate::addr::PAGE_LEN;
+
+/// Bytes that are written at once or not at all.
+pub const PIPE_BUF: usize = 4096;
+/// What a pipe holds unless told otherwise.
+pub const DEFAULT_CAPACITY: usize = 16 * PAGE_LEN;
+/// The most anybody may ask for (`/proc/sys/fs/pipe-max-size`).
+pub const MAX_CAPACITY: usize = 1 << 20;
+
+/// Part of one page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Which page of the ring.
+    pub page: usize,
+    /// From where.
+    pub offset: usize,
+    /// How many bytes.
+    pub len: usize,
+}
+
+/// The bytes in a pipe, in pages `P`.
+#[derive(Debug)]
+pub struct Ring<P> {
+    pages: Vec<Option<P>>,
+    /// Where the oldest byte is, below the capacity.
+    start: usize,
+    len: usize,
+}
+
+/// What F_SETPIPE_SZ makes of a wish: a power of two, a page at least.
+///
+/// # Errors
+/// EINVAL past 2 GiB.
+pub fn round_capacity(wanted: usize) -> Result<usize> {
+    if wanted > 1 << 31 { Err(Errno::EINVAL) } else { Ok(wanted.max(PAGE_LEN).next_power_of_two()) }
+}
+
+impl<P> Ring<P> {
+    /// An empty ring for `capacity` bytes, a number of whole pages.
+    ///
+    /// # Errors
+    /// If there is no memory for the list of pages.
+    pub fn new(capacity: usize) -> core::result::Result<Self, TryReserveError> {
+        let mut pages = Vec::new();
+        let count = capacity.div_ceil(PAGE_LEN).max(1);
+        pages.try_reserve_exact(count)?;
+        pages.resize_with(count, || None);
+        Ok(Ring { pages, start: 0, len: 0 })
+    }
+
+    /// Bytes it can hold.
+    pub const fn capacity(&self) -> usize {
+        self.pages.len() * PAGE_LEN
+    }
+
+    /// Bytes in it.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it is empty.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes it still takes.
+    pub const fn room(&self) -> usize {
+        self.capacity() - self.len
+    }
+
+    /// Whether any write of up to `PIPE_BUF` bytes is possible: what poll(2) calls writable.
+    pub const fn has_room(&self) -> bool {
+        self.room() >= PIPE_BUF
+    }
+
+    /// How many of `wanted` bytes can be written now.
+    ///
+    /// # Errors
+    /// EAGAIN if none, or not all and they belong together.
+    pub fn may_write(&self, wanted: usize) -> Result<usize> {
+        let room = self.room();
+        if room == 0 || (wanted <= PIPE_BUF && room < wanted) {
+            Err(Errno::EAGAIN)
+        } else {
+            Ok(wanted.min(room))
+        }
+    }
+
+    /// The next piece to write to, of up to `wanted` bytes.
+    pub fn next_to_write(&self, wanted: usize) -> Piece {
+        let end = (self.start + self.len) % self.capacity();
+        Self::piece(end, wanted.min(self.room()))
+    }
+
+    /// The next piece to read from, of up to `wanted` bytes.
+    pub fn next_to_read(&self, wanted: usize) -> Piece {
+        Self::piece(self.start, wanted.min(self.len))
+    }
+
+    /// The piece to read after `skipped` bytes, of up to `wanted` bytes.
+    pub fn next_to_read_after(&self, skipped: usize, wanted: usize) -> Piece {
+        let skipped = skipped.min(self.len);
+        Self::piece((self.start + skipped) % self.capacity(), wanted.min(self.len - skipped))
+    }
+
+    const fn piece(at: usize, wanted: usize) -> Piece {
+        let offset = at % PAGE_LEN;
+        let rest = PAGE_LEN - offset;
+        Piece { page: at / PAGE_LEN, offset, len: if wanted < rest { wanted } else { rest } }
+    }
+
+    /// So many bytes were put where [`Self::next_to_write`] said.
+    pub fn written(&mut self, count: usize) {
+        self.len += count.min(self.room());
+    }
+
+    /// So many bytes were taken from where [`Self::next_to_read`] said.
+    pub fn taken(&mut self, count: usize) {
+        let count = count.min(self.len);
+        self.len -= count;
+        // An empty ring starts over, so that small messages stay in one warm page.
+        self.start = if self.len == 0 { 0 } else { (self.start + count) % self.capacity() };
+    }
+
+    /// The page with this number.
+    pub fn page(&self, number: usize) -> Option<&P> {
+        self.pages.get(number)?.as_ref()
+    }
+
+    /// The page with this number, which `make` makes if there is none yet.
+    ///
+    /// # Errors
+    /// ENOMEM if `make` makes none.
+    pub fn page_or_make(&mut self, number: usize, make: impl FnOnce() -> Option<P>) -> Result<&P> {
+        let slot = self.pages.get_mut(number).ok_or(Errno::ENOMEM)?;
+        match slot {
+            Some(page) => Ok(page),
+            None => Ok(slot.insert(make().ok_or(Errno::ENOMEM)?)),
+        }
+    }
+
+    /// Drops all bytes and pages.
+    pub fn clear(&mut self) {
+        self.pages.iter_mut().for_each(|page| *page = None);
+        (self.start, self.len) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::VecDeque;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Page = Box<[u8; PAGE_LEN]>;
+
+    fn write(ring: &mut Ring<Page>, bytes: &[u8]) -> Result<usize> {
+        let count = ring.may_write(bytes.len())?;
+        let mut left = &bytes[..count];
+        while !left.is_empty() {
+            let piece = ring.next_to_write(left.len());
+            ring.page_or_make(piece.page, || Some(Box::new([0; PAGE_LEN]))).unwrap();
+            let page = ring.pages[piece.page].as_mut().unwrap();
+            page[piece.offset..piece.offset + piece.len].copy_from_slice(&left[..piece.len]);
+            ring.written(piece.len);
+            left = &left[piece.len..];
+        }
+        Ok(count)
+    }
+
+    fn read(ring: &mut Ring<Page>, wanted: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while bytes.len() < wanted && !ring.is_empty() {
+            let piece = ring.next_to_read(wanted - bytes.len());
+            let page = ring.page(piece.page).unwrap();
+            bytes.extend_from_slice(&page[piece.offset..piece.offset + piece.len]);
+            ring.taken(piece.len);
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_come_out_as_they_went_in(steps in prop::collection::vec((any::<bool>(), 0..20_000usize), 1..60)) {
+            let mut ring = Ring::new(4 * PAGE_LEN).unwrap();
+            let mut model = VecDeque::new();
+            let mut next = 0u32;
+            for (writes, len) in steps {
+                if writes {
+                    let bytes: Vec<u8> = (0..len).map(|at| (next.wrapping_add(at as u32) % 251) as u8).collect();
+                    let room = 4 * PAGE_LEN - model.len();
+                    let done = write(&mut ring, &bytes);
+                    let fits = room > 0 && (len > PIPE_BUF || len <= room);
+                    prop_assert_eq!(done, if fits { Ok(len.min(room)) } else { Err(Errno::EAGAIN) });
+                    model.extend(&bytes[..done.unwrap_or(0)]);
+                    next = next.wrapping_add(len as u32);
+                } else {
+                    let expected: Vec<u8> = model.drain(..len.min(model.len())).collect();
+                    prop_assert_eq!(read(&mut ring, len), expected);
+                }
+                prop_assert_eq!(ring.len(), model.len());
+                prop_assert_eq!(ring.has_room(), 4 * PAGE_LEN - model.len() >= PIPE_BUF);
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_ring_has_no_pages_and_starts_over() {
+        let mut ring = Ring::new(DEFAULT_CAPACITY).unwrap();
+        for _ in 0..10_000 {
+            assert_eq!(write(&mut ring, &[7; 100]), Ok(100));
+            assert_eq!(read(&mut ring, 100), [7; 100]);
+        }
+        assert_eq!(ring.pages.iter().flatten().count(), 1);
+        ring.clear();
+        assert_eq!(ring.pages.iter().flatten().count(), 0);
+    }
+
+    #[test]
+    fn capacities_are_powers_of_two() {
+        assert_eq!(round_capacity(0), Ok(4096));
+        assert_eq!(round_capacity(4097), Ok(8192));
+        assert_eq!(round_capacity(1 << 31), Ok(1 << 31));
+        assert_eq!(round_capacity((1 << 31) + 1), Err(Errno::EINVAL));
+    }
+}

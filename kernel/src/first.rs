@@ -1,0 +1,122 @@
+//! From a booted kernel to the first program: root file system, devices, `/init`.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::file::{O_NOCTTY, O_RDWR};
+use abi::{Errno, Result};
+use hal::boot::BootInfo;
+use logic::cmdline::{self, BootOptions, Setting};
+use logic::cpio;
+use logic::cred::Cred;
+use logic::signal::WaitStatus;
+use nucleus::sched::Wait;
+use nucleus::vfs::{Last, OpenFile, Place, Walker};
+use nucleus::{error, info};
+
+use crate::process::{Process, init, tree};
+use crate::{mounts, tty};
+
+/// Runs the first program to its end.
+pub(crate) fn run(boot: &'static BootInfo) {
+    let options = BootOptions::parse(boot.command_line.as_str());
+    let path = options.rdinit.unwrap_or("/init");
+    if let Err(error) = prepare() {
+        error!("cannot make the root file system and the devices: {error}; give the machine more memory");
+        return;
+    }
+    let root = match unpack(boot, path) {
+        Ok(root) => root,
+        Err(()) => return,
+    };
+    match start(boot, &root, path).and_then(|process| wait(&process)) {
+        Ok(status) => report(path, status),
+        Err(error) => {
+            error!("cannot run {path}: {error} ({error:?}); it must be an x86-64 Linux program or a script");
+        }
+    }
+}
+
+fn prepare() -> Result<()> {
+    set_clock();
+    fs::devices::register()?;
+    tty::init()
+}
+
+fn set_clock() {
+    match drivers::rtc::read() {
+        Ok(seconds) => nucleus::clock::set_realtime_ns(seconds.saturating_mul(abi::time::NANOS)),
+        Err(_) => nucleus::warning!("the machine has no clock that shows the time of day: it starts at 1970"),
+    }
+}
+
+/// The root file system with the archive's files.
+fn unpack(boot: &BootInfo, path: &str) -> core::result::Result<Place, ()> {
+    let root = mounts::mount_root().map_err(|error| error!("cannot make the root file system: {error}"))?;
+    let Some(archive) = hal::boot::initramfs(boot) else {
+        error!("there is no initramfs to run {path} from; give QEMU -initrd build/initramfs.cpio");
+        return Err(());
+    };
+    if let Some(compression) = cpio::compression(archive) {
+        let name = compression.name();
+        error!("the initramfs is compressed with {name}, which this kernel cannot read yet; pass it uncompressed");
+        return Err(());
+    }
+    if let Err(problem) = fs::initramfs::unpack(archive, &root) {
+        error!("the initramfs is damaged: {problem}; build it again with make initramfs");
+        return Err(());
+    }
+    let cred = Cred::root();
+    let walker = Walker { cred: &cred, root: root.clone(), start: root.clone() };
+    if walker.resolve(path.as_bytes(), Last::Follow).is_err() {
+        error!("the initramfs has no {path}; name another with rdinit=/PATH");
+        return Err(());
+    }
+    Ok(root)
+}
+
+/// What Linux gives the first program, and what the command line adds.
+fn start(boot: &BootInfo, root: &Place, path: &str) -> Result<Arc<Process>> {
+    let line = boot.command_line.as_str();
+    let mut arguments: Vec<&[u8]> = Vec::new();
+    let mut environment: Vec<Vec<u8>> = Vec::new();
+    for variable in ["HOME=/", "TERM=linux"] {
+        environment.push(variable.as_bytes().to_vec());
+    }
+    for setting in cmdline::settings(line) {
+        match setting {
+            Setting::InitArgument(word) => arguments.push(word.name.as_bytes()),
+            Setting::InitEnvironment(word) => environment.push(alloc::format!("{word}").into_bytes()),
+            _ => {}
+        }
+    }
+    let environment: Vec<&[u8]> = environment.iter().map(Vec::as_slice).collect();
+    let console = open_console(root);
+    if console.is_none() {
+        nucleus::warning!("there is no /dev/console in the initramfs: {path} starts without open files");
+    }
+    init::start(root, path.as_bytes(), &arguments, &environment, console)
+}
+
+fn open_console(root: &Place) -> Option<Arc<OpenFile>> {
+    let cred = Cred::root();
+    let walker = Walker { cred: &cred, root: root.clone(), start: root.clone() };
+    let place = walker.resolve(b"/dev/console", Last::Follow).ok()?;
+    walker.open(place, O_RDWR | O_NOCTTY, false).ok()
+}
+
+fn wait(process: &Arc<Process>) -> Result<WaitStatus> {
+    process.ended.block_until(Wait::UNINTERRUPTIBLE, || {
+        tree::with(|tree| tree.node(process.pid).map_or(Err(Errno::ESRCH), |node| node.zombie.ok_or(Errno::EAGAIN)))
+    })
+}
+
+fn report(path: &str, status: WaitStatus) {
+    match status {
+        WaitStatus::Signaled { signal, .. } => {
+            info!("{path} was killed by {signal}");
+            error!("the first program is gone, and nothing is left to run");
+        }
+        status => info!("{path} exited with code {}", status.status()),
+    }
+}

@@ -1,0 +1,272 @@
+//! Who a thread is: user and group ids, capabilities.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::{Errno, Result};
+use logic::cred::{Capability, Cred, Ids};
+
+use super::args::{Address, UserPtr};
+use crate::process::{Cx, Pid, tree};
+
+/// getuid(2).
+pub(super) fn getuid(cx: &mut Cx) -> Result<u32> {
+    Ok(cx.cred.user.real)
+}
+
+/// geteuid(2).
+pub(super) fn geteuid(cx: &mut Cx) -> Result<u32> {
+    Ok(cx.cred.user.effective)
+}
+
+/// getgid(2).
+pub(super) fn getgid(cx: &mut Cx) -> Result<u32> {
+    Ok(cx.cred.group.real)
+}
+
+/// getegid(2).
+pub(super) fn getegid(cx: &mut Cx) -> Result<u32> {
+    Ok(cx.cred.group.effective)
+}
+
+fn write_ids(ids: Ids, to: [UserPtr<u32>; 3]) -> Result<()> {
+    let [real, effective, saved] = to;
+    real.write(&ids.real)?;
+    effective.write(&ids.effective)?;
+    saved.write(&ids.saved)
+}
+
+/// getresuid(2).
+pub(super) fn getresuid(cx: &mut Cx, real: UserPtr<u32>, effective: UserPtr<u32>, saved: UserPtr<u32>) -> Result<()> {
+    write_ids(cx.cred.user, [real, effective, saved])
+}
+
+/// getresgid(2).
+pub(super) fn getresgid(cx: &mut Cx, real: UserPtr<u32>, effective: UserPtr<u32>, saved: UserPtr<u32>) -> Result<()> {
+    write_ids(cx.cred.group, [real, effective, saved])
+}
+
+/// Whether all of the task's threads change with it is libc's business; a task changes itself.
+fn set_users(cx: &mut Cx, user: Ids) {
+    let mut cred = Cred::clone(&cx.cred);
+    cred.change_user(user);
+    cx.set_cred(cred);
+}
+
+fn set_groups(cx: &mut Cx, group: Ids) {
+    let mut cred = Cred::clone(&cx.cred);
+    cred.group = group;
+    cx.set_cred(cred);
+}
+
+fn set_id(ids: Ids, id: u32, is_privileged: bool) -> Result<Ids> {
+    if id == u32::MAX {
+        return Err(Errno::EINVAL);
+    }
+    if is_privileged {
+        return Ok(Ids::all(id));
+    }
+    if id != ids.real && id != ids.saved {
+        return Err(Errno::EPERM);
+    }
+    Ok(Ids { effective: id, file: id, ..ids })
+}
+
+/// setuid(2).
+pub(super) fn setuid(cx: &mut Cx, id: u32) -> Result<()> {
+    let user = set_id(cx.cred.user, id, cx.cred.has(Capability::Setuid))?;
+    set_users(cx, user);
+    Ok(())
+}
+
+/// setgid(2).
+pub(super) fn setgid(cx: &mut Cx, id: u32) -> Result<()> {
+    let group = set_id(cx.cred.group, id, cx.cred.has(Capability::Setgid))?;
+    set_groups(cx, group);
+    Ok(())
+}
+
+fn set_re(ids: Ids, real: u32, effective: u32, is_privileged: bool) -> Result<Ids> {
+    const KEEP: u32 = u32::MAX;
+    let mut new = ids;
+    if real != KEEP {
+        if !is_privileged && real != ids.real && real != ids.effective {
+            return Err(Errno::EPERM);
+        }
+        new.real = real;
+    }
+    if effective != KEEP {
+        if !is_privileged && !ids.has(effective) {
+            return Err(Errno::EPERM);
+        }
+        new.effective = effective;
+    }
+    if real != KEEP || (effective != KEEP && effective != ids.real) {
+        new.saved = new.effective;
+    }
+    new.file = new.effective;
+    Ok(new)
+}
+
+/// setreuid(2).
+pub(super) fn setreuid(cx: &mut Cx, real: u32, effective: u32) -> Result<()> {
+    let user = set_re(cx.cred.user, real, effective, cx.cred.has(Capability::Setuid))?;
+    set_users(cx, user);
+    Ok(())
+}
+
+/// setregid(2).
+pub(super) fn setregid(cx: &mut Cx, real: u32, effective: u32) -> Result<()> {
+    let group = set_re(cx.cred.group, real, effective, cx.cred.has(Capability::Setgid))?;
+    set_groups(cx, group);
+    Ok(())
+}
+
+fn set_res(ids: Ids, wanted: [u32; 3], is_privileged: bool) -> Result<Ids> {
+    if !is_privileged && wanted.iter().any(|&id| id != u32::MAX && !ids.has(id)) {
+        return Err(Errno::EPERM);
+    }
+    let choose = |wanted: u32, now: u32| if wanted == u32::MAX { now } else { wanted };
+    let [real, effective, saved] = wanted;
+    let effective = choose(effective, ids.effective);
+    Ok(Ids { real: choose(real, ids.real), effective, saved: choose(saved, ids.saved), file: effective })
+}
+
+/// setresuid(2).
+pub(super) fn setresuid(cx: &mut Cx, real: u32, effective: u32, saved: u32) -> Result<()> {
+    let user = set_res(cx.cred.user, [real, effective, saved], cx.cred.has(Capability::Setuid))?;
+    set_users(cx, user);
+    Ok(())
+}
+
+/// setresgid(2).
+pub(super) fn setresgid(cx: &mut Cx, real: u32, effective: u32, saved: u32) -> Result<()> {
+    let group = set_res(cx.cred.group, [real, effective, saved], cx.cred.has(Capability::Setgid))?;
+    set_groups(cx, group);
+    Ok(())
+}
+
+/// setfsuid(2): the old one, whether it was changed or not.
+pub(super) fn setfsuid(cx: &mut Cx, id: u32) -> Result<u32> {
+    let user = cx.cred.user;
+    if id != u32::MAX && (user.has(id) || user.file == id || cx.cred.has(Capability::Setuid)) {
+        set_users(cx, Ids { file: id, ..user });
+    }
+    Ok(user.file)
+}
+
+/// setfsgid(2).
+pub(super) fn setfsgid(cx: &mut Cx, id: u32) -> Result<u32> {
+    let group = cx.cred.group;
+    if id != u32::MAX && (group.has(id) || group.file == id || cx.cred.has(Capability::Setgid)) {
+        set_groups(cx, Ids { file: id, ..group });
+    }
+    Ok(group.file)
+}
+
+/// getgroups(2).
+pub(super) fn getgroups(cx: &mut Cx, count: i32, to: UserPtr<u32>) -> Result<usize> {
+    let groups = cx.cred.groups.clone();
+    let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?;
+    if count == 0 {
+        return Ok(groups.len());
+    }
+    if count < groups.len() {
+        return Err(Errno::EINVAL);
+    }
+    for (index, group) in groups.iter().enumerate() {
+        to.offset(index as u64).write(group)?;
+    }
+    Ok(groups.len())
+}
+
+/// setgroups(2).
+pub(super) fn setgroups(cx: &mut Cx, count: usize, from: UserPtr<u32>) -> Result<()> {
+    const NGROUPS_MAX: usize = 65536;
+    if !cx.cred.has(Capability::Setgid) {
+        return Err(Errno::EPERM);
+    }
+    if count > NGROUPS_MAX {
+        return Err(Errno::EINVAL);
+    }
+    let mut groups = Vec::new();
+    groups.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
+    for index in 0..count as u64 {
+        groups.push(from.offset(index).read()?);
+    }
+    groups.sort_unstable();
+    let mut cred = Cred::clone(&cx.cred);
+    cred.groups = Arc::new(groups);
+    cx.set_cred(cred);
+    Ok(())
+}
+
+const VERSION_3: u32 = 0x2008_0522;
+
+/// The header of capget(2): how many words each set has.
+fn capability_header(header: UserPtr<[u32; 2]>) -> Result<(usize, Option<Pid>)> {
+    const VERSION_1: u32 = 0x1998_0330;
+    const VERSION_2: u32 = 0x2007_1026;
+    let [version, pid] = header.read()?;
+    let words = match version {
+        VERSION_1 => 1,
+        VERSION_2 | VERSION_3 => 2,
+        _ => {
+            header.write(&[VERSION_3, pid])?;
+            return Err(Errno::EINVAL);
+        }
+    };
+    if pid.cast_signed() < 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok((words, Pid::from_arg(pid.cast_signed())))
+}
+
+/// capget(2).
+pub(super) fn capget(cx: &mut Cx, header: UserPtr<[u32; 2]>, data: Address) -> Result<()> {
+    let (words, target) = match capability_header(header) {
+        // Asking for the version only.
+        Err(Errno::EINVAL) if data.0 == 0 => return Ok(()),
+        other => other?,
+    };
+    let cred = match target {
+        Some(pid) => tree::task(pid)?.cred(),
+        None => cx.cred.clone(),
+    };
+    if data.0 == 0 {
+        return Ok(());
+    }
+    let sets = [cred.capabilities.effective, cred.capabilities.permitted, cred.capabilities.inheritable];
+    for word in 0..words {
+        let part = sets.map(|set| super::args::low_half(set >> (32 * word)));
+        UserPtr::<[u32; 3]>::at(data.0).offset(word as u64).write(&part)?;
+    }
+    Ok(())
+}
+
+/// capset(2).
+pub(super) fn capset(cx: &mut Cx, header: UserPtr<[u32; 2]>, data: Address) -> Result<()> {
+    let (words, target) = capability_header(header)?;
+    if target.is_some_and(|pid| pid != cx.task.tid()) {
+        return Err(Errno::EPERM);
+    }
+    let mut sets = [0_u64; 3];
+    for word in 0..words {
+        let part = UserPtr::<[u32; 3]>::at(data.0).offset(word as u64).read()?;
+        for (set, part) in sets.iter_mut().zip(part) {
+            *set |= u64::from(part) << (32 * word);
+        }
+    }
+    let [effective, permitted, inheritable] = sets;
+    let mut cred = Cred::clone(&cx.cred);
+    let now = &mut cred.capabilities;
+    let may_inherit = now.inheritable | now.permitted | if cx.cred.has(Capability::Setpcap) { now.bounding } else { 0 };
+    let grows = permitted & !now.permitted | effective & !permitted | inheritable & !may_inherit;
+    if grows != 0 {
+        return Err(Errno::EPERM);
+    }
+    (now.effective, now.permitted, now.inheritable) = (effective, permitted, inheritable);
+    now.ambient &= permitted & inheritable;
+    cx.set_cred(cred);
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! Job control: whose terminal it is, and who is in front.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use abi::{Errno, Result};
+use alloc::sync::Arc;
+use logic::signal::{Signal, SignalInfo};
+
+use crate::process::{Pid, Task, signals, tree};
+
+/// A terminal's session and foreground group.
+pub(crate) struct Job {
+    session: AtomicU32,
+    foreground: AtomicU32,
+}
+
+/// What a background process does that has to ask.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Read,
+    Write,
+}
+
+impl Job {
+    pub(super) const fn new() -> Self {
+        Job { session: AtomicU32::new(0), foreground: AtomicU32::new(0) }
+    }
+
+    pub(super) fn session(&self) -> Pid {
+        Pid(self.session.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn foreground(&self) -> Pid {
+        Pid(self.foreground.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_foreground(&self, group: Pid) {
+        self.foreground.store(group.0, Ordering::Relaxed);
+    }
+
+    /// Makes it the terminal of a session, if it is nobody's; says whether it is now.
+    pub(super) fn take(&self, session: Pid, group: Pid) -> bool {
+        let taken = self.session.compare_exchange(0, session.0, Ordering::AcqRel, Ordering::Relaxed);
+        if taken.is_ok() {
+            self.set_foreground(group);
+        }
+        taken.is_ok() || self.session() == session
+    }
+
+    /// Gives it up if it is the session's; the group that was in front.
+    pub(super) fn release(&self, session: Pid) -> Option<Pid> {
+        self.session.compare_exchange(session.0, 0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        Some(Pid(self.foreground.swap(0, Ordering::Relaxed)))
+    }
+
+    /// Whether `task` may use its controlling terminal now; if it is in the background, its group is stopped.
+    ///
+    /// # Errors
+    /// ERESTARTSYS once the signal is sent; EIO if nobody could continue the group, or it ignores the signal.
+    pub(super) fn check(&self, task: &Task, what: Use) -> Result<()> {
+        let (session, group) = session_and_group(task.process.pid);
+        if session != self.session() || session == Pid::NONE || group == self.foreground() {
+            return Ok(());
+        }
+        let signal = if what == Use::Read { Signal::TTIN } else { Signal::TTOU };
+        let actions = task.state.lock().actions.clone();
+        let is_ignored = actions.lock().get(signal).handler == abi::signal::SIG_IGN;
+        if is_ignored || task.blocked().contains(signal) {
+            return if what == Use::Read { Err(Errno::EIO) } else { Ok(()) };
+        }
+        if tree::with(|tree| tree.is_orphaned(group, None)) {
+            return Err(Errno::EIO);
+        }
+        signal_group(group, SignalInfo::kernel(signal));
+        Err(Errno::ERESTARTSYS)
+    }
+}
+
+/// Session and group of a process.
+pub(super) fn session_and_group(pid: Pid) -> (Pid, Pid) {
+    tree::with(|tree| tree.node(pid).map_or((Pid::NONE, Pid::NONE), |node| (node.session, node.group)))
+}
+
+/// Sends a signal to a group.
+pub(crate) fn signal_group(group: Pid, info: SignalInfo) {
+    if group == Pid::NONE {
+        return;
+    }
+    for process in tree::processes(|node| node.group == group) {
+        // Ignored or not: it was sent.
+        let _ = signals::send(&process, info);
+    }
+}
+
+/// The task that runs, for files that must know who uses them.
+pub(super) fn caller() -> Option<Arc<Task>> {
+    crate::process::current()
+}
