@@ -108,7 +108,7 @@ impl ProcessSource for Processes {
         let children = if is_whole { process.children_times.now() } else { TimesNow::default() };
         let (group, session, exit_code) = tree::with(|tree| {
             let node = tree.node(process.pid)?;
-            Ok((node.group, node.session, node.zombie.map_or(0, |status| status.encode())))
+            Ok::<_, Errno>((node.group, node.session, node.zombie.map_or(0, |status| status.encode())))
         })?;
         let policy = task.thread().map_or(Policy::default(), |thread| thread.policy());
         let (nice, real_time_priority, policy) = policy_numbers(policy);
