@@ -15,7 +15,7 @@ use nucleus::vfs::{Last, OpenFile, Place, Walker};
 use nucleus::{error, info};
 
 use crate::process::{Process, init, tree};
-use crate::{mounts, tty};
+use crate::{mounts, tty, usermode};
 
 /// Runs the first program to its end.
 pub(crate) fn run(boot: &'static BootInfo) {
@@ -60,7 +60,9 @@ fn unpack(boot: &BootInfo, path: &str) -> core::result::Result<Place, ()> {
     };
     if let Some(compression) = cpio::compression(archive) {
         let name = compression.name();
-        error!("the initramfs is compressed with {name}, which this kernel cannot read yet; pass it uncompressed");
+        error!(
+            "the initramfs is compressed with {name}, which this kernel cannot read yet; pass it uncompressed"
+        );
         return Err(());
     }
     if let Err(problem) = fs::initramfs::unpack(archive, &root) {
@@ -96,7 +98,7 @@ fn start(boot: &BootInfo, root: &Place, path: &str) -> Result<Arc<Process>> {
     if console.is_none() {
         nucleus::warning!("there is no /dev/console in the initramfs: {path} starts without open files");
     }
-    init::start(root, path.as_bytes(), &arguments, &environment, console)
+    init::start(root, path.as_bytes(), &arguments, &environment, console, usermode::start)
 }
 
 fn open_console(root: &Place) -> Option<Arc<OpenFile>> {
@@ -108,7 +110,9 @@ fn open_console(root: &Place) -> Option<Arc<OpenFile>> {
 
 fn wait(process: &Arc<Process>) -> Result<WaitStatus> {
     process.ended.block_until(Wait::UNINTERRUPTIBLE, || {
-        tree::with(|tree| tree.node(process.pid).map_or(Err(Errno::ESRCH), |node| node.zombie.ok_or(Errno::EAGAIN)))
+        tree::with(|tree| {
+            tree.node(process.pid).map_or(Err(Errno::ESRCH), |node| node.zombie.ok_or(Errno::EAGAIN))
+        })
     })
 }
 

@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
-use fs::procfs::{
-    Controls, Link, ProcessSource, Procfs, Setting, SystemNow, SystemSource, Target, Who,
-};
+use fs::procfs::{Controls, Link, ProcessSource, Procfs, Setting, SystemNow, SystemSource, Target, Who};
 use hal::boot::{BootInfo, Text};
 use hal::spin::Once;
 use hal::{cpu, frames, smp, trap};
@@ -159,7 +157,8 @@ impl ProcessSource for Processes {
             caught: caught.bits(),
             queued: (queued, process.limits.soft(Resource::PendingSignals)),
             umask: fs.map(|fs| fs.mask()),
-            descriptors: files.map_or(0, |files| u32::try_from(files.with(|files| files.capacity())).unwrap_or(u32::MAX)),
+            descriptors: files
+                .map_or(0, |files| u32::try_from(files.with(|files| files.capacity())).unwrap_or(u32::MAX)),
             cpus: task.thread().map_or(Shown::default().cpus, |thread| thread.affinity()),
             possible_cpus: u32::try_from(smp::present()).unwrap_or(1),
             switches: [own.switches, 0],
@@ -178,7 +177,8 @@ impl ProcessSource for Processes {
             return Ok(());
         }
         let (mine, other) = (me.cred(), task.cred());
-        let is_same = |me: u32, ids: logic::cred::Ids| me == ids.real && me == ids.effective && me == ids.saved;
+        let is_same =
+            |me: u32, ids: logic::cred::Ids| me == ids.real && me == ids.effective && me == ids.saved;
         let is_own = is_same(mine.user.file, other.user) && is_same(mine.group.file, other.group);
         let is_dumpable = process.dumpable.load(Ordering::Relaxed) == 1;
         if mine.has(Capability::SysPtrace) || (is_own && is_dumpable) { Ok(()) } else { Err(Errno::EACCES) }

@@ -145,13 +145,7 @@ fn wake_in(sleepers: &mut Vec<Sleeper>, key: Key, count: u32, bits: u32) -> u32 
 ///
 /// # Errors
 /// EINVAL, EFAULT.
-pub(crate) fn wake(
-    memory: &Arc<Memory>,
-    address: u64,
-    scope: Scope,
-    count: u32,
-    bits: u32,
-) -> Result<u32> {
+pub(crate) fn wake(memory: &Arc<Memory>, address: u64, scope: Scope, count: u32, bits: u32) -> Result<u32> {
     if bits == 0 {
         return Err(Errno::EINVAL);
     }

@@ -9,6 +9,7 @@
 //! - [`task`]: what a process and a task are.
 //! - [`tree`]: who is whose child.
 //! - [`signals`]: sending and taking signals.
+//! - [`oom`]: ending a process for its memory.
 //! - [`futex`]: sleeping on words of memory.
 //! - [`pidfd`]: descriptors of processes.
 //! - [`exit`]: the end.
@@ -25,6 +26,7 @@ pub(crate) mod timers;
 pub(crate) mod task;
 pub(crate) mod tree;
 pub(crate) mod signals;
+pub(crate) mod oom;
 pub(crate) mod futex;
 pub(crate) mod pidfd;
 pub(crate) mod exit;

@@ -12,8 +12,8 @@ use core::sync::atomic::Ordering;
 use hal::user::{AlternateStack, Delivery};
 use logic::cred::Cred;
 use logic::signal::{
-    Action, CoreDump, CpuTimes, Disposition, Pending, Queueing, Sender, Signal, SignalInfo, SignalSet, WaitStatus,
-    disposition,
+    Action, CoreDump, CpuTimes, Disposition, Pending, Queueing, Sender, Signal, SignalInfo, SignalSet,
+    WaitStatus, disposition,
 };
 use nucleus::sched::Wait;
 
@@ -25,13 +25,13 @@ use super::tree;
 /// Whom a signal is for.
 #[derive(Clone, Copy)]
 enum Target<'a> {
-    Process(&'a Arc<Process>),
+    Process,
     Task(&'a Arc<Task>),
 }
 
 /// Sends a signal to a process; any of its tasks may take it.
 pub(crate) fn send(process: &Arc<Process>, info: SignalInfo) -> Result<()> {
-    post(process, Target::Process(process), info)
+    post(process, Target::Process, info)
 }
 
 /// Sends a signal to one task.
@@ -65,7 +65,7 @@ fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<
     let Some(first) = shared.tasks.first().cloned() else { return Ok(()) };
     settle_conflicts(process, &mut shared, signal);
     let main = match target {
-        Target::Process(_) => &first,
+        Target::Process => &first,
         Target::Task(task) => task,
     };
     if is_dropped(process, main, signal) {
@@ -76,10 +76,13 @@ fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<
         return Ok(());
     }
     let queued = shared.pending.queued() as u64;
-    let queueing =
-        if queued < process.limits.soft(Resource::PendingSignals) { Queueing::Room } else { Queueing::Exhausted };
+    let queueing = if queued < process.limits.soft(Resource::PendingSignals) {
+        Queueing::Room
+    } else {
+        Queueing::Exhausted
+    };
     match target {
-        Target::Process(_) => {
+        Target::Process => {
             shared.pending.post(info, queueing)?;
             if let Some(taker) = shared.tasks.iter().find(|task| !task.blocked().contains(signal)) {
                 taker.interrupt();
@@ -178,8 +181,7 @@ pub(crate) fn child_info(process: &Arc<Process>, signal: Signal, status: WaitSta
     const TICK_NS: u64 = 10_000_000;
     let times = process.total_times();
     let uid = process.any_task().map_or(0, |task| task.cred().user.real);
-    let ticks =
-        CpuTimes { user_ticks: times.user_ns / TICK_NS, system_ticks: times.system_ns / TICK_NS };
+    let ticks = CpuTimes { user_ticks: times.user_ns / TICK_NS, system_ticks: times.system_ns / TICK_NS };
     SignalInfo::child(signal, Sender { pid: process.pid.0, uid }, status, ticks)
 }
 
@@ -187,8 +189,8 @@ pub(crate) fn child_info(process: &Arc<Process>, signal: Signal, status: WaitSta
 fn has_chld_flag(process: &Process, flag: u64) -> bool {
     let Some(task) = process.any_task() else { return false };
     let actions = task.state.lock().actions.clone();
-    let has = actions.lock().get(Signal::CHLD).has(flag);
-    has
+    let action = *actions.lock().get(Signal::CHLD);
+    action.has(flag)
 }
 
 /// Whether a process wants no zombies: it ignores SIGCHLD, or says so.
@@ -285,14 +287,16 @@ fn finish_call(cx: &mut Cx, call: Option<Interrupted>, handler: Option<&Action>)
     if restarts {
         cx.context.restart_call(number);
     } else {
-        cx.context.set_result(crate::syscall::error_result(Errno::EINTR));
+        cx.context.set_result(Errno::EINTR.register_value());
     }
 }
 
 fn start_handler(cx: &mut Cx, info: &SignalInfo, action: &Action) -> Result<()> {
     let is_on_alternate = is_on(&cx.alternate, cx.context.stack());
-    let uses_alternate =
-        action.has(SA_ONSTACK) && cx.alternate.flags & SS_DISABLE == 0 && cx.alternate.size != 0 && !is_on_alternate;
+    let uses_alternate = action.has(SA_ONSTACK)
+        && cx.alternate.flags & SS_DISABLE == 0
+        && cx.alternate.size != 0
+        && !is_on_alternate;
     let blocked = cx.task.blocked();
     let mask = cx.saved_mask.take().unwrap_or(blocked);
     let signal = info.signal();
@@ -306,13 +310,19 @@ fn start_handler(cx: &mut Cx, info: &SignalInfo, action: &Action) -> Result<()> 
         mask: mask.bits(),
         alternate: shown_alternate(cx),
         stack_end: uses_alternate.then(|| cx.alternate.start.saturating_add(cx.alternate.size)),
-        fault: if is_fault { [cx.context.registers().vector, cx.context.registers().error, fields[0]] } else { [0; 3] },
+        fault: if is_fault {
+            [cx.context.registers().vector, cx.context.registers().error, fields[0]]
+        } else {
+            [0; 3]
+        },
     };
     cx.context.push_signal_frame(&delivery)?;
     if cx.alternate.flags & SS_AUTODISARM != 0 {
         cx.alternate = AlternateStack { flags: SS_DISABLE, ..AlternateStack::default() };
     }
-    cx.task.blocked.store(action.mask_during(signal, blocked).without_unblockable().bits(), Ordering::Relaxed);
+    cx.task
+        .blocked
+        .store(action.mask_during(signal, blocked).without_unblockable().bits(), Ordering::Relaxed);
     Ok(())
 }
 

@@ -77,7 +77,8 @@ impl Timer {
     /// # Errors
     /// EAGAIN if there are more timers than fit.
     pub(crate) fn set(self: &Arc<Self>, setting: Setting) -> Result<Setting> {
-        let alarm = setting.deadline_ns.map(|deadline| AlarmTimer::start(deadline, self.clone())).transpose()?;
+        let alarm =
+            setting.deadline_ns.map(|deadline| AlarmTimer::start(deadline, self.clone())).transpose()?;
         let (old, old_alarm) = {
             let mut state = self.state.lock();
             state.overrun = 0;
@@ -119,7 +120,7 @@ impl Alarm for Timer {
             let mut state = self.state.lock();
             let Some(due) = state.setting.deadline_ns.filter(|&due| due <= now) else { return };
             let interval = state.setting.interval_ns;
-            let missed = if interval == 0 { 0 } else { (now - due) / interval };
+            let missed = (now - due).checked_div(interval).unwrap_or(0);
             let next = (interval != 0).then(|| due.saturating_add(interval.saturating_mul(missed + 1)));
             state.setting.deadline_ns = next;
             state.overrun = u32::try_from(missed).unwrap_or(u32::MAX);

@@ -418,7 +418,8 @@ pub(super) fn memfd_create(cx: &mut Cx, name: super::args::UserString, flags: He
     if flags.0 & !(MFD_CLOEXEC | MFD_ALLOW_SEALING) != 0 {
         return Err(Errno::EINVAL);
     }
-    let name = name.read().map_err(|error| if error == Errno::ENAMETOOLONG { Errno::EINVAL } else { error })?;
+    let name =
+        name.read().map_err(|error| if error == Errno::ENAMETOOLONG { Errno::EINVAL } else { error })?;
     if name.len() > NAME_LIMIT {
         return Err(Errno::EINVAL);
     }

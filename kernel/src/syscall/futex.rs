@@ -1,8 +1,8 @@
 //! futex(2).
 
 use abi::process::{
-    FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_WAIT,
-    FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
+    FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE,
+    FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
 };
 use abi::time::Timespec;
 use abi::{Errno, Result};
@@ -61,7 +61,8 @@ pub(super) fn futex(
             Ok(u64::from(woken + moved))
         }
         FUTEX_WAKE_OP => {
-            let counts = (value.cast_signed().max(1).unsigned_abs(), count.cast_signed().max(1).unsigned_abs());
+            let counts =
+                (value.cast_signed().max(1).unsigned_abs(), count.cast_signed().max(1).unsigned_abs());
             futex::wake_op(&cx.memory, address.0, second.0, scope, counts, third).map(u64::from)
         }
         _ => Err(Errno::ENOSYS),
@@ -81,7 +82,14 @@ fn deadline(timeout: UserPtr<Timespec>, operation: u32, command: u32) -> Result<
     }))
 }
 
-fn wait(cx: &mut Cx, address: u64, value: u32, operation: u32, deadline: Option<u64>, bits: u32) -> Result<u64> {
+fn wait(
+    cx: &mut Cx,
+    address: u64,
+    value: u32,
+    operation: u32,
+    deadline: Option<u64>,
+    bits: u32,
+) -> Result<u64> {
     let until = match deadline {
         Some(deadline) => Wait::INTERRUPTIBLE.until(deadline),
         None => Wait::INTERRUPTIBLE,

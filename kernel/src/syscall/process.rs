@@ -4,8 +4,8 @@ use core::sync::atomic::Ordering;
 
 use abi::file::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use abi::process::{
-    CLONE_FILES, CLONE_FS, CLONE_PIDFD, CLONE_VFORK, CLONE_VM, CSIGNAL, P_ALL, P_PGID, P_PID, P_PIDFD, WALL, WCLONE,
-    WCONTINUED, WEXITED, WNOHANG, WNOTHREAD, WNOWAIT, WSTOPPED, WUNTRACED,
+    CLONE_FILES, CLONE_FS, CLONE_PIDFD, CLONE_VFORK, CLONE_VM, CSIGNAL, P_ALL, P_PGID, P_PID, P_PIDFD, WALL,
+    WCLONE, WCONTINUED, WEXITED, WNOHANG, WNOTHREAD, WNOWAIT, WSTOPPED, WUNTRACED,
 };
 use abi::time::Timeval;
 use abi::{Errno, Result};
@@ -175,9 +175,7 @@ pub(super) fn execveat(
     let mut is_name_lost = false;
     let stack_limit = cx.process().limits.soft(Resource::Stack);
     let program = {
-        let walker = if fd == AT_FDCWD || name.first() == Some(&b'/') {
-            cx.fs.walker(&cx.cred)
-        } else if name.is_empty() && flags.0 & AT_EMPTY_PATH != 0 {
+        let walker = if fd == AT_FDCWD || name.is_empty() || name.first() == Some(&b'/') {
             cx.fs.walker(&cx.cred)
         } else {
             cx.fs.walker_from(&cx.cred, cx.files.get(fd)?.directory()?)
@@ -315,7 +313,9 @@ pub(super) fn waitid(
     let whom = match kind {
         P_ALL => WaitFor::Any,
         P_PID => WaitFor::Child(Pid::from_arg(id).ok_or(Errno::EINVAL)?),
-        P_PGID if id == 0 => WaitFor::Group(tree::with(|tree| tree.node(cx.process().pid).map(|node| node.group))?),
+        P_PGID if id == 0 => {
+            WaitFor::Group(tree::with(|tree| tree.node(cx.process().pid).map(|node| node.group))?)
+        }
         P_PGID => WaitFor::Group(Pid::from_arg(id).ok_or(Errno::EINVAL)?),
         P_PIDFD if id < 0 => return Err(Errno::EINVAL),
         P_PIDFD => {
@@ -331,7 +331,10 @@ pub(super) fn waitid(
     let waited = wait::wait(cx, whom, options)?;
     if let Some(waited) = &waited {
         usage.write_optional(&usage_words(&waited.times))?;
-    } else if kind == P_PIDFD && options & WNOHANG != 0 && cx.files.get(id)?.flags() & abi::file::O_NONBLOCK != 0 {
+    } else if kind == P_PIDFD
+        && options & WNOHANG != 0
+        && cx.files.get(id)?.flags() & abi::file::O_NONBLOCK != 0
+    {
         return Err(Errno::EAGAIN);
     }
     if info.is_null() {
@@ -537,8 +540,8 @@ pub(super) fn pidfd_open(cx: &mut Cx, pid: i32, flags: Hex) -> Result<u32> {
         return Err(Errno::EINVAL);
     }
     let pid = Pid::from_arg(pid).ok_or(Errno::EINVAL)?;
-    let process = tree::process(pid)
-        .map_err(|_| if tree::task(pid).is_ok() { Errno::EINVAL } else { Errno::ESRCH })?;
+    let process =
+        tree::process(pid).map_err(|_| if tree::task(pid).is_ok() { Errno::EINVAL } else { Errno::ESRCH })?;
     Ok(pidfd::reserve(cx)?.publish(pidfd::open(&process, flags.0)))
 }
 
@@ -571,7 +574,14 @@ pub(super) fn personality(cx: &mut Cx, persona: Hex) -> Result<u32> {
 }
 
 /// prctl(2).
-pub(super) fn prctl(cx: &mut Cx, option: u32, second: u64, third: u64, fourth: u64, fifth: u64) -> Result<u64> {
+pub(super) fn prctl(
+    cx: &mut Cx,
+    option: u32,
+    second: u64,
+    third: u64,
+    fourth: u64,
+    fifth: u64,
+) -> Result<u64> {
     let no_more = third | fourth | fifth == 0;
     match option {
         // PR_SET_PDEATHSIG, PR_GET_PDEATHSIG.
@@ -664,8 +674,11 @@ pub(super) fn prctl(cx: &mut Cx, option: u32, second: u64, third: u64, fourth: u
 pub(super) fn arch_prctl(cx: &mut Cx, code: u32, address: u64) -> Result<()> {
     match code {
         0x1001 | 0x1002 => {
-            let is_set =
-                if code == 0x1001 { cx.context.set_gs_base(address) } else { cx.context.set_fs_base(address) };
+            let is_set = if code == 0x1001 {
+                cx.context.set_gs_base(address)
+            } else {
+                cx.context.set_fs_base(address)
+            };
             if is_set { Ok(()) } else { Err(Errno::EPERM) }
         }
         0x1003 => UserPtr::<u64>::at(address).write(&cx.context.fs_base()),

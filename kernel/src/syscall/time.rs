@@ -242,8 +242,7 @@ pub(super) fn setitimer(
     }
     // A null pointer clears the timer, as it always did on Linux.
     let [interval, value] = new.read_optional()?.unwrap_or_default();
-    let (interval, value) =
-        (interval.to_ns().ok_or(Errno::EINVAL)?, value.to_ns().ok_or(Errno::EINVAL)?);
+    let (interval, value) = (interval.to_ns().ok_or(Errno::EINVAL)?, value.to_ns().ok_or(Errno::EINVAL)?);
     if which != 0 {
         // Timers of CPU time are not kept yet.
         return if value == 0 { old.write_optional(&itimerval([0, 0])) } else { Err(Errno::EINVAL) };
@@ -340,4 +339,3 @@ pub(super) fn timer_getoverrun(cx: &mut Cx, id: i32) -> Result<u32> {
 pub(super) fn timer_delete(cx: &mut Cx, id: i32) -> Result<()> {
     cx.process().timers.remove(id)
 }
-

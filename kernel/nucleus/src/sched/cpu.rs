@@ -234,7 +234,8 @@ pub fn load_averages() -> [u64; 3] {
 
 /// Adds a sample to the load averages; `elapsed_ns` have passed since the last. The watchdog calls it.
 pub fn sample_load(elapsed_ns: u64) {
-    let running: usize = CPUS.get().into_iter().flat_map(PerCpu::iter).filter_map(Once::get).map(Cpu::runnable).sum();
+    let running: usize =
+        CPUS.get().into_iter().flat_map(PerCpu::iter).filter_map(Once::get).map(Cpu::runnable).sum();
     // What this very sample needs is not load.
     let sample = (running.saturating_sub(1) as u64) << 16;
     for (load, minutes) in LOADS.iter().zip([1, 5, 15]) {

@@ -471,7 +471,8 @@ fn a_wake_up_that_an_attempt_slept_through_is_not_lost() {
     let (outer, inner) = (Arc::new(WaitQueue::new()), Arc::new(WaitQueue::new()));
     let (is_ready, is_open) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let sleeper = {
-        let (outer, inner, is_ready, is_open) = (outer.clone(), inner.clone(), is_ready.clone(), is_open.clone());
+        let (outer, inner, is_ready, is_open) =
+            (outer.clone(), inner.clone(), is_ready.clone(), is_open.clone());
         spawn("sleeper", move || {
             let mut tries = 0;
             let waited = outer.block_until(Wait::UNINTERRUPTIBLE, || {
