@@ -73,6 +73,11 @@ pub(crate) fn fork_count() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
 
+/// The number given out last.
+pub(crate) fn last_number() -> u32 {
+    with(|tree| tree.last)
+}
+
 /// The process `pid`, if it is not yet forgotten.
 pub(crate) fn process(pid: Pid) -> Result<Arc<Process>> {
     with(|tree| Ok(tree.node(pid)?.process.clone()))

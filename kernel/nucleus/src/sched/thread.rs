@@ -136,6 +136,11 @@ impl Thread {
         })
     }
 
+    /// Whether it runs or waits for a CPU.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.shared.lock().status, Status::Queued | Status::Running)
+    }
+
     /// Its number.
     pub fn id(&self) -> ThreadId {
         self.id
