@@ -47,8 +47,13 @@ fn find(who: Who) -> Result<(Arc<Process>, Arc<Task>)> {
     if Arc::ptr_eq(&task.process, &process) { Ok((process, task)) } else { Err(Errno::ESRCH) }
 }
 
-fn lowest(numbers: impl Iterator<Item = Pid>, from: u32) -> Option<u32> {
-    numbers.map(|pid| pid.0).filter(|&number| number >= from).min()
+fn collect(numbers: impl Iterator<Item = Pid>) -> Result<Vec<u32>> {
+    let mut all = Vec::new();
+    for Pid(number) in numbers {
+        all.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        all.push(number);
+    }
+    Ok(all)
 }
 
 fn state_of(process: &Process, task: &Task) -> State {
@@ -76,13 +81,12 @@ fn policy_numbers(policy: Policy) -> (i32, u32, u32) {
 }
 
 impl ProcessSource for Processes {
-    fn next_process(&self, from: u32) -> Option<u32> {
-        tree::with(|tree| lowest(tree.nodes().map(|node| node.process.pid), from))
+    fn processes(&self) -> Result<Vec<u32>> {
+        tree::with(|tree| collect(tree.nodes().map(|node| node.process.pid)))
     }
 
-    fn next_thread(&self, process: u32, from: u32) -> Option<u32> {
-        let process = tree::process(Pid(process)).ok()?;
-        lowest(process.tasks().iter().map(|task| task.tid()), from)
+    fn threads(&self, process: u32) -> Result<Vec<u32>> {
+        collect(tree::process(Pid(process))?.tasks().iter().map(|task| task.tid()))
     }
 
     fn current(&self) -> Option<Who> {
