@@ -19,7 +19,7 @@ pub(crate) fn end_task(cx: Cx, code: Option<u8>) {
     let status = WaitStatus::Exited(code.unwrap_or(0));
     let task = cx.task.clone();
     let process = task.process.clone();
-    process.times.add(&task.times());
+    process.times.note_peak(cx.memory.peak_pages());
     {
         let held = {
             let mut state = task.state.lock();
@@ -42,10 +42,7 @@ pub(crate) fn end_task(cx: Cx, code: Option<u8>) {
 fn clear_tid(cx: &Cx) {
     let address = cx.clear_tid;
     // The last user of the memory has nobody to tell.
-    if address != 0
-        && Arc::strong_count(&cx.memory) > 2
-        && hal::usermem::write(address, &0_u32).is_ok()
-    {
+    if address != 0 && Arc::strong_count(&cx.memory) > 2 && hal::usermem::write(address, &0_u32).is_ok() {
         let _ = futex::wake(&cx.memory, address, futex::Scope::Any, 1, u32::MAX);
     }
 }
@@ -66,6 +63,9 @@ fn leave(process: &Arc<Process>, task: &Arc<super::task::Task>, status: WaitStat
             let place = shared.tasks.iter().position(|other| Arc::ptr_eq(other, task));
             place.map(|place| shared.tasks.swap_remove(place))
         };
+        if gone.is_some() {
+            process.times.add(&task.times());
+        }
         // A process whose every task called exit(2) ends as its first one did.
         if is_last && shared.ending.is_none() {
             shared.ending = shared.leader_status.or(Some(status));
@@ -109,7 +109,8 @@ fn end_process(process: &Arc<Process>, status: WaitStatus) {
     hang_up_own_group(process, group);
     let parent = process.parent();
     let is_unwanted = tree::process(parent).is_ok_and(|parent| {
-        process.exit_signal.load(Ordering::Relaxed) == Signal::CHLD.number() && signals::leaves_no_zombies(&parent)
+        process.exit_signal.load(Ordering::Relaxed) == Signal::CHLD.number()
+            && signals::leaves_no_zombies(&parent)
     });
     tree::with(|tree| {
         if let Ok(node) = tree.node_mut(process.pid) {

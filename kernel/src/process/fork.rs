@@ -19,11 +19,12 @@ use logic::cred::Capability;
 use logic::signal::{Pending, Signal};
 use nucleus::sched::{self, Thread, Wait, WaitQueue};
 
+use super::cpu_time::CpuTimers;
 use super::limits::Resource;
 use super::pid::Pid;
 use super::task::{Cx, Process, Released, Shared, Task, TaskState, Times};
 use super::timers::Timers;
-use super::{pidfd, tree};
+use super::{cpu_time, pidfd, tree};
 use crate::usermode;
 
 /// What clone3(2) asks for.
@@ -140,9 +141,9 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
         child_process(cx, number, request)?
     };
     let task = Task::new(number, process, state, cx.task.blocked());
-    let vfork = request.has(CLONE_VFORK).then(|| {
-        Arc::new(Released { is_released: AtomicBool::new(false), waiting: WaitQueue::new() })
-    });
+    let vfork = request
+        .has(CLONE_VFORK)
+        .then(|| Arc::new(Released { is_released: AtomicBool::new(false), waiting: WaitQueue::new() }));
     let stack = (request.stack != 0).then_some(request.stack);
     let tls = request.has(CLONE_SETTLS).then_some(request.tls);
     let shares_memory = request.has(CLONE_VM) && !request.has(CLONE_VFORK);
@@ -181,6 +182,7 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
         pidfd.publish(pidfd::open(&task.process, 0));
     }
     publish(&task, parent, request);
+    cpu_time::watch_new(&task);
     sched::start(&thread);
     if let Some(vfork) = vfork {
         wait_for_release(cx, &vfork);
@@ -228,6 +230,7 @@ fn child_process(cx: &Cx, pid: Pid, request: &CloneRequest) -> Result<Arc<Proces
         children_times: Times::default(),
         executable: Lock::new(parent.executable.lock().clone()),
         timers: Timers::new(),
+        cpu_timers: CpuTimers::new(),
         was_stopped: AtomicBool::new(false),
         is_traced: AtomicBool::new(parent.is_traced.load(Ordering::Relaxed)),
         has_execed: AtomicBool::new(false),
@@ -263,7 +266,8 @@ fn publish(task: &Arc<Task>, parent: Pid, request: &CloneRequest) {
 /// vfork(2): the parent sleeps until the child has its own memory, or none. Only its own end interrupts it.
 fn wait_for_release(cx: &Cx, vfork: &Released) {
     let _ = vfork.waiting.block_until(Wait::UNINTERRUPTIBLE, || {
-        let is_over = vfork.is_released.load(Ordering::Acquire) || cx.process().shared.lock().ending.is_some();
+        let is_over =
+            vfork.is_released.load(Ordering::Acquire) || cx.process().shared.lock().ending.is_some();
         if is_over { Ok(()) } else { Err(Errno::EAGAIN) }
     });
 }

@@ -14,11 +14,12 @@ use logic::addr::VirtAddr;
 use logic::cred::Cred;
 use logic::exec::{Budget, StringList};
 use logic::runq::Policy;
-use logic::signal::{Actions, Pending, SignalSet, Signal};
+use logic::signal::{Actions, Pending, Signal, SignalSet};
 use nucleus::mm::{Layout, Memory};
 use nucleus::sched::{self, Thread, WaitQueue};
 use nucleus::vfs::{Last, OpenFile, Place};
 
+use super::cpu_time::CpuTimers;
 use super::files::{Files, FsContext};
 use super::limits::{Limits, Resource};
 use super::pid::Pid;
@@ -101,6 +102,7 @@ fn first_cx(number: Pid, root: &Place) -> Result<Cx> {
         children_times: Times::default(),
         executable: Lock::new(None),
         timers: Timers::new(),
+        cpu_timers: CpuTimers::new(),
         was_stopped: AtomicBool::new(false),
         is_traced: AtomicBool::new(false),
         has_execed: AtomicBool::new(false),

@@ -6,21 +6,23 @@
 
 use alloc::sync::Arc;
 
-use abi::signal::{SA_NOCLDSTOP, SA_NOCLDWAIT, SA_ONSTACK, SA_RESTART, SIG_IGN, SS_AUTODISARM, SS_DISABLE};
+use abi::signal::{
+    SA_NOCLDSTOP, SA_NOCLDWAIT, SA_ONSTACK, SA_RESTART, SI_TIMER, SIG_IGN, SS_AUTODISARM, SS_DISABLE,
+};
 use abi::{Errno, Result};
 use core::sync::atomic::Ordering;
 use hal::user::{AlternateStack, Delivery};
 use logic::cred::Cred;
 use logic::signal::{
-    Action, CoreDump, CpuTimes, Disposition, Pending, Queueing, Sender, Signal, SignalInfo, SignalSet, WaitStatus,
-    disposition,
+    Action, CoreDump, CpuTimes, Disposition, Pending, Posted, Queueing, Sender, Signal, SignalInfo,
+    SignalSet, WaitStatus, disposition,
 };
 use nucleus::sched::Wait;
 
 use super::limits::Resource;
 use super::pid::Pid;
 use super::task::{Cx, Process, Shared, Task};
-use super::tree;
+use super::{timers, tree};
 
 /// Whom a signal is for.
 #[derive(Clone, Copy)]
@@ -31,12 +33,12 @@ enum Target<'a> {
 
 /// Sends a signal to a process; any of its tasks may take it.
 pub(crate) fn send(process: &Arc<Process>, info: SignalInfo) -> Result<()> {
-    post(process, Target::Process(process), info)
+    post(process, Target::Process(process), info).map(|_| ())
 }
 
 /// Sends a signal to one task.
 pub(crate) fn send_to_task(task: &Arc<Task>, info: SignalInfo) -> Result<()> {
-    post(&task.process, Target::Task(task), info)
+    post(&task.process, Target::Task(task), info).map(|_| ())
 }
 
 /// Makes a signal that cannot be put off happen to the running task: a fault. If it is blocked or ignored, its default
@@ -56,43 +58,58 @@ pub(crate) fn force(task: &Arc<Task>, info: SignalInfo) {
     task.interrupt();
 }
 
-fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<()> {
+/// Sends a timer's signal to a process; whether it is in the queue, so that [`take`] will tell the timer.
+pub(crate) fn queue(process: &Arc<Process>, info: SignalInfo) -> bool {
+    post(process, Target::Process(process), info) == Ok(Posted::Queued)
+}
+
+/// The same to one task.
+pub(crate) fn queue_to_task(task: &Arc<Task>, info: SignalInfo) -> bool {
+    post(&task.process, Target::Task(task), info) == Ok(Posted::Queued)
+}
+
+fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<Posted> {
     let signal = info.signal();
     let mut shared = process.shared.lock();
     if shared.ending.is_some() {
-        return Ok(());
+        return Ok(Posted::Merged);
     }
-    let Some(first) = shared.tasks.first().cloned() else { return Ok(()) };
+    let Some(first) = shared.tasks.first().cloned() else { return Ok(Posted::Merged) };
     settle_conflicts(process, &mut shared, signal);
     let main = match target {
         Target::Process(_) => &first,
         Target::Task(task) => task,
     };
     if is_dropped(process, main, signal) {
-        return Ok(());
+        return Ok(Posted::Merged);
     }
     if signal == Signal::KILL {
         end_locked(process, &mut shared, WaitStatus::Signaled { signal, core: CoreDump::None });
-        return Ok(());
+        return Ok(Posted::Marked);
     }
     let queued = shared.pending.queued() as u64;
-    let queueing =
-        if queued < process.limits.soft(Resource::PendingSignals) { Queueing::Room } else { Queueing::Exhausted };
-    match target {
+    let queueing = if queued < process.limits.soft(Resource::PendingSignals) {
+        Queueing::Room
+    } else {
+        Queueing::Exhausted
+    };
+    let posted = match target {
         Target::Process(_) => {
-            shared.pending.post(info, queueing)?;
+            let posted = shared.pending.post(info, queueing)?;
             if let Some(taker) = shared.tasks.iter().find(|task| !task.blocked().contains(signal)) {
                 taker.interrupt();
             }
+            posted
         }
         Target::Task(task) => {
-            task.state.lock().pending.post(info, queueing)?;
+            let posted = task.state.lock().pending.post(info, queueing)?;
             if !task.blocked().contains(signal) {
                 task.interrupt();
             }
+            posted
         }
-    }
-    Ok(())
+    };
+    Ok(posted)
 }
 
 /// A stop forgets a pending SIGCONT and the other way round; SIGCONT lets a stopped process go on even if it is blocked
@@ -157,7 +174,8 @@ pub(crate) fn pending(task: &Task) -> SignalSet {
 /// Takes the next signal that `mask` lets through: the task's own first.
 pub(crate) fn take(task: &Task, mask: SignalSet) -> Option<SignalInfo> {
     let own = task.state.lock().pending.take(mask);
-    own.or_else(|| task.process.shared.lock().pending.take(mask))
+    let info = own.or_else(|| task.process.shared.lock().pending.take(mask))?;
+    Some(if info.code() == SI_TIMER { timers::taken(&task.process, info) } else { info })
 }
 
 /// Tells the parent that a child changed its state, which the tree has noted.
@@ -178,8 +196,7 @@ pub(crate) fn child_info(process: &Arc<Process>, signal: Signal, status: WaitSta
     const TICK_NS: u64 = 10_000_000;
     let times = process.total_times();
     let uid = process.any_task().map_or(0, |task| task.cred().user.real);
-    let ticks =
-        CpuTimes { user_ticks: times.user_ns / TICK_NS, system_ticks: times.system_ns / TICK_NS };
+    let ticks = CpuTimes { user_ticks: times.user_ns / TICK_NS, system_ticks: times.system_ns / TICK_NS };
     SignalInfo::child(signal, Sender { pid: process.pid.0, uid }, status, ticks)
 }
 
@@ -291,8 +308,10 @@ fn finish_call(cx: &mut Cx, call: Option<Interrupted>, handler: Option<&Action>)
 
 fn start_handler(cx: &mut Cx, info: &SignalInfo, action: &Action) -> Result<()> {
     let is_on_alternate = is_on(&cx.alternate, cx.context.stack());
-    let uses_alternate =
-        action.has(SA_ONSTACK) && cx.alternate.flags & SS_DISABLE == 0 && cx.alternate.size != 0 && !is_on_alternate;
+    let uses_alternate = action.has(SA_ONSTACK)
+        && cx.alternate.flags & SS_DISABLE == 0
+        && cx.alternate.size != 0
+        && !is_on_alternate;
     let blocked = cx.task.blocked();
     let mask = cx.saved_mask.take().unwrap_or(blocked);
     let signal = info.signal();
@@ -306,13 +325,19 @@ fn start_handler(cx: &mut Cx, info: &SignalInfo, action: &Action) -> Result<()> 
         mask: mask.bits(),
         alternate: shown_alternate(cx),
         stack_end: uses_alternate.then(|| cx.alternate.start.saturating_add(cx.alternate.size)),
-        fault: if is_fault { [cx.context.registers().vector, cx.context.registers().error, fields[0]] } else { [0; 3] },
+        fault: if is_fault {
+            [cx.context.registers().vector, cx.context.registers().error, fields[0]]
+        } else {
+            [0; 3]
+        },
     };
     cx.context.push_signal_frame(&delivery)?;
     if cx.alternate.flags & SS_AUTODISARM != 0 {
         cx.alternate = AlternateStack { flags: SS_DISABLE, ..AlternateStack::default() };
     }
-    cx.task.blocked.store(action.mask_during(signal, blocked).without_unblockable().bits(), Ordering::Relaxed);
+    cx.task
+        .blocked
+        .store(action.mask_during(signal, blocked).without_unblockable().bits(), Ordering::Relaxed);
     Ok(())
 }
 

@@ -71,7 +71,7 @@ fn look(me: &Arc<Process>, whom: WaitFor, options: u32) -> Result<Waited> {
         Ok(((process, status), removed))
     })?;
     let (process, status) = found;
-    let times = process.times.now().plus(process.children_times.now());
+    let times = process.total_times().plus(process.children_times.now());
     let uid = process.any_task().map_or(0, |task| task.cred().user.real);
     if removed.is_some() {
         me.children_times.add(&times);

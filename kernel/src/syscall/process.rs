@@ -4,8 +4,8 @@ use core::sync::atomic::Ordering;
 
 use abi::file::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use abi::process::{
-    CLONE_FILES, CLONE_FS, CLONE_PIDFD, CLONE_VFORK, CLONE_VM, CSIGNAL, P_ALL, P_PGID, P_PID, P_PIDFD, WALL, WCLONE,
-    WCONTINUED, WEXITED, WNOHANG, WNOTHREAD, WNOWAIT, WSTOPPED, WUNTRACED,
+    CLONE_FILES, CLONE_FS, CLONE_PIDFD, CLONE_VFORK, CLONE_VM, CSIGNAL, P_ALL, P_PGID, P_PID, P_PIDFD, WALL,
+    WCLONE, WCONTINUED, WEXITED, WNOHANG, WNOTHREAD, WNOWAIT, WSTOPPED, WUNTRACED,
 };
 use abi::time::Timeval;
 use abi::{Errno, Result};
@@ -20,7 +20,7 @@ use crate::process::fork::{self, CloneRequest};
 use crate::process::limits::{Limit, Resource};
 use crate::process::task::TimesNow;
 use crate::process::wait::{self, WaitFor, Waited};
-use crate::process::{Cx, Pid, Process, exec, pidfd, signals, tree};
+use crate::process::{Cx, Pid, Process, cpu_time, exec, pidfd, signals, tree};
 
 /// getpid(2).
 #[inline]
@@ -284,7 +284,9 @@ pub(super) fn waitid(
     let whom = match kind {
         P_ALL => WaitFor::Any,
         P_PID => WaitFor::Child(Pid::from_arg(id).ok_or(Errno::EINVAL)?),
-        P_PGID if id == 0 => WaitFor::Group(tree::with(|tree| tree.node(cx.process().pid).map(|node| node.group))?),
+        P_PGID if id == 0 => {
+            WaitFor::Group(tree::with(|tree| tree.node(cx.process().pid).map(|node| node.group))?)
+        }
         P_PGID => WaitFor::Group(Pid::from_arg(id).ok_or(Errno::EINVAL)?),
         P_PIDFD => {
             let file = cx.files.get(id)?;
@@ -299,7 +301,10 @@ pub(super) fn waitid(
     let waited = wait::wait(cx, whom, options)?;
     if let Some(waited) = &waited {
         usage.write_optional(&usage_words(&waited.times))?;
-    } else if kind == P_PIDFD && options & WNOHANG != 0 && cx.files.get(id)?.flags() & abi::file::O_NONBLOCK != 0 {
+    } else if kind == P_PIDFD
+        && options & WNOHANG != 0
+        && cx.files.get(id)?.flags() & abi::file::O_NONBLOCK != 0
+    {
         return Err(Errno::EAGAIN);
     }
     if info.is_null() {
@@ -451,8 +456,12 @@ pub(super) fn prlimit64(
     old.write_optional(&[before.soft, before.hard])
 }
 
-/// Limits that memory itself watches.
-fn apply_limit(process: &Process, number: usize, soft: u64) {
+/// Limits that memory or the scheduler watches.
+fn apply_limit(process: &Arc<Process>, number: usize, soft: u64) {
+    if number == Resource::Cpu as usize {
+        cpu_time::watch(process);
+        return;
+    }
     let Some(memory) = process.any_task().and_then(|task| task.memory()) else { return };
     let limits = &memory.limits;
     let target = match number {
@@ -505,8 +514,8 @@ pub(super) fn pidfd_open(cx: &mut Cx, pid: i32, flags: Hex) -> Result<u32> {
         return Err(Errno::EINVAL);
     }
     let pid = Pid::from_arg(pid).ok_or(Errno::EINVAL)?;
-    let process = tree::process(pid)
-        .map_err(|_| if tree::task(pid).is_ok() { Errno::EINVAL } else { Errno::ESRCH })?;
+    let process =
+        tree::process(pid).map_err(|_| if tree::task(pid).is_ok() { Errno::EINVAL } else { Errno::ESRCH })?;
     Ok(pidfd::reserve(cx)?.publish(pidfd::open(&process, flags.0)))
 }
 
@@ -520,7 +529,14 @@ pub(super) fn personality(cx: &mut Cx, persona: Hex) -> Result<u32> {
 }
 
 /// prctl(2).
-pub(super) fn prctl(cx: &mut Cx, option: u32, second: u64, third: u64, fourth: u64, fifth: u64) -> Result<u64> {
+pub(super) fn prctl(
+    cx: &mut Cx,
+    option: u32,
+    second: u64,
+    third: u64,
+    fourth: u64,
+    fifth: u64,
+) -> Result<u64> {
     let no_more = third | fourth | fifth == 0;
     match option {
         // PR_SET_PDEATHSIG, PR_GET_PDEATHSIG.
@@ -613,8 +629,11 @@ pub(super) fn prctl(cx: &mut Cx, option: u32, second: u64, third: u64, fourth: u
 pub(super) fn arch_prctl(cx: &mut Cx, code: u32, address: u64) -> Result<()> {
     match code {
         0x1001 | 0x1002 => {
-            let is_set =
-                if code == 0x1001 { cx.context.set_gs_base(address) } else { cx.context.set_fs_base(address) };
+            let is_set = if code == 0x1001 {
+                cx.context.set_gs_base(address)
+            } else {
+                cx.context.set_fs_base(address)
+            };
             if is_set { Ok(()) } else { Err(Errno::EPERM) }
         }
         0x1003 => UserPtr::<u64>::at(address).write(&cx.context.fs_base()),
