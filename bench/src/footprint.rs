@@ -5,41 +5,45 @@ use goblin::elf::program_header::PT_LOAD;
 use logic::symbols::MAGIC;
 
 use crate::Result;
+use crate::kinds::{Section, Source};
+use crate::programs::Program;
 use crate::qemu::Clock;
-use crate::rows::{Cell, Section, Source, Tables};
+use crate::rows::{Cell, Tables};
 use crate::system::{Lab, System};
 
 /// Where the search begins: everything boots in the most, and nobody asks about less than the least.
 const LEAST_MIB: u32 = 8;
 const MOST_MIB: u32 = 256;
 
-/// The first line of the benchmark program.
-const FIRST_FIGURE: &str = "boot";
+/// The sections with such rows.
+const SECTIONS: [Section; 2] = [Section::Footprint, Section::ProcessLimits];
 
-/// Fills the rows of [`Section::Footprint`].
+/// Fills the rows of [`SECTIONS`] that are about sizes.
 pub(crate) fn fill(tables: &mut Tables, lab: &Lab) {
     for &system in &lab.systems {
-        for kind in tables.wanted(Section::Footprint, system) {
+        for kind in tables.wanted(&SECTIONS, system) {
             let value = match kind.source {
-                Source::LeastMemory => least_memory(lab, system),
+                Source::LeastMemory(program, figure) => least_memory(lab, system, program, figure),
                 Source::ImageSize => lab.image(system).map(|image| image.len() as f64),
                 Source::SymbolSize => lab.image(system).and_then(|image| symbol_size(&image)),
-                Source::Init | Source::Firmware | Source::KernelItself { .. } => continue,
+                Source::Guest(_) | Source::Scaling | Source::Firmware | Source::KernelItself { .. } => {
+                    continue;
+                }
             };
             tables.set(kind, system, value.map(Cell::Value).into());
         }
     }
 }
 
-fn least_memory(lab: &Lab, system: System) -> Result<f64> {
-    eprintln!("bench: searching the least memory for {}", system.title());
-    let mut boot = lab.boot(system, Clock::Instructions)?;
-    boot.until = FIRST_FIGURE;
+fn least_memory(lab: &Lab, system: System, program: Program, figure: &'static str) -> Result<f64> {
+    eprintln!("bench: searching the least memory for {} to reach `{figure}`", system.title());
+    let mut boot = lab.boot(system, Clock::Instructions, program)?;
+    boot.until = figure;
     let least = search(LEAST_MIB, MOST_MIB, |memory_mib| {
         boot.memory_mib = memory_mib;
         Ok(boot.run()?.is_complete())
     })?;
-    least.map(f64::from).ok_or(format!("does not reach the first user program even with {MOST_MIB} MiB"))
+    least.map(f64::from).ok_or(format!("does not reach `{figure}` even with {MOST_MIB} MiB"))
 }
 
 /// The least value in `least..=most` for which `works`, if what works with some memory works with more.

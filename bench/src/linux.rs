@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Result, command};
+use crate::{Result, command, package};
 
 /// Depends on whichever image is the newest.
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
@@ -69,23 +69,11 @@ fn parse_package(text: &str) -> Option<Image> {
 }
 
 fn download(image: &Image, kernel: &Path) -> Result<()> {
-    let scratch = Path::new(FOLDER).join("download");
-    let _ = fs::remove_dir_all(&scratch);
-    fs::create_dir_all(&scratch).map_err(|error| format!("cannot make {}: {error}", scratch.display()))?;
-    // The sandbox user could not write below a private home folder.
-    command::run(
-        Command::new("apt-get")
-            .args(["-q", "-o", "APT::Sandbox::User=root", "download"])
-            .arg(format!("{}={}", image.package, image.version))
-            .current_dir(&scratch),
-    )?;
-    let package = only_file(&scratch, "deb")?;
-    let unpacked = scratch.join("unpacked");
-    command::run(Command::new("dpkg-deb").arg("-x").args([&package, &unpacked]))?;
-    let image = file_named(&unpacked.join("boot"), |name| name.starts_with("vmlinuz-"))?;
-    fs::rename(&image, kernel).map_err(|error| format!("cannot move {}: {error}", image.display()))?;
-    let _ = fs::remove_dir_all(&scratch); // only disk space
-    Ok(())
+    package::with(&format!("{}={}", image.package, image.version), |unpacked| {
+        let image = package::file_named(&unpacked.join("boot"), |name| name.starts_with("vmlinuz-"))?;
+        fs::create_dir_all(FOLDER).map_err(|error| format!("cannot make {FOLDER}: {error}"))?;
+        fs::rename(&image, kernel).map_err(|error| format!("cannot move {}: {error}", image.display()))
+    })
 }
 
 /// The kernel of an earlier run with the highest version number, when apt cannot say which is the newest.
@@ -100,18 +88,6 @@ fn cached() -> Option<Linux> {
 /// The numbers in a version, so that 6.10 stands above 6.9.
 fn numbers(version: &str) -> Vec<u64> {
     version.split(|letter: char| !letter.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
-}
-
-fn only_file(folder: &Path, extension: &str) -> Result<PathBuf> {
-    file_named(folder, |name| Path::new(name).extension().is_some_and(|found| found == extension))
-}
-
-fn file_named(folder: &Path, is_it: impl Fn(&str) -> bool) -> Result<PathBuf> {
-    let entries =
-        fs::read_dir(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
-    let mut paths = entries.flatten().map(|entry| entry.path());
-    let found = paths.find(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(&is_it));
-    found.ok_or(format!("{} does not hold the file that was expected", folder.display()))
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 //! Modules, lowest first:
 //! - [`figures`]: the lines a guest reports its figures in.
 //! - [`command`]: programs of the host: apt, dpkg, gcc.
-//! - [`linux`]: Debian's newest cloud kernel, fetched and unpacked, never installed.
-//! - [`programs`]: builds the guest programs and the initramfs both kernels boot.
+//! - [`package`]: packages of Debian's, fetched and unpacked, never installed.
+//! - [`linux`]: Debian's newest cloud kernel.
+//! - [`programs`]: builds the guest programs and the archives both kernels boot.
 //! - [`qemu`]: one boot, from start to its last figure.
 //! - [`system`]: the three columns: which kernel, which command line.
-//! - [`rows`]: the tables, their rows and what can stand in a cell.
+//! - [`kinds`]: the tables, and what each row is.
+//! - [`rows`]: what stands in the tables.
 //! - [`options`]: the command line.
-//! - [`instructions`], [`wall`], [`footprint`]: fill the cells.
+//! - [`instructions`], [`wall`], [`footprint`], [`scaling`]: fill the cells.
 //! - [`report`]: the tables as text, Markdown and JSON.
 
 #![forbid(unsafe_code)]
@@ -18,12 +20,15 @@ mod command;
 mod figures;
 mod footprint;
 mod instructions;
+mod kinds;
 mod linux;
 mod options;
+mod package;
 mod programs;
 mod qemu;
 mod report;
 mod rows;
+mod scaling;
 mod system;
 mod wall;
 
@@ -60,8 +65,8 @@ fn main() -> ExitCode {
 /// Whether every row that was asked for ran, and repeats if that was asked too.
 fn run(options: &Options) -> Result<bool> {
     enter_root()?;
-    let lab = prepare(options)?;
     let mut tables = Tables::new(&options.only, &options.systems);
+    let lab = prepare(options, &tables)?;
     instructions::fill(&mut tables, &lab);
     footprint::fill(&mut tables, &lab);
     let mut all_well = true;
@@ -77,6 +82,7 @@ fn run(options: &Options) -> Result<bool> {
         }
     }
     wall::fill(&mut tables, &lab);
+    scaling::fill(&mut tables, &lab);
     report::publish(&tables, &lab)?;
     Ok(all_well && tables.failures().is_empty())
 }
@@ -88,8 +94,8 @@ fn enter_root() -> Result<()> {
 }
 
 /// Builds and fetches what the boots need.
-fn prepare(options: &Options) -> Result<Lab> {
-    let programs = Programs::build()?;
+fn prepare(options: &Options, tables: &Tables) -> Result<Lab> {
+    let programs = Programs::build(&tables.programs())?;
     let linux = options.systems.contains(&System::LinuxFast).then(linux::fetch).transpose()?;
     Ok(Lab { programs, linux, systems: options.systems.clone() })
 }

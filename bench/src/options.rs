@@ -1,11 +1,11 @@
 //! The command line.
 
 use crate::Result;
-use crate::rows;
+use crate::kinds;
 use crate::system::System;
 
 pub(crate) const USAGE: &str = "usage: make bench, or: cargo run --release -p bench -- [OPTION]...
-  --only ROW           only rows of this name (may be given more than once)
+  --only ROW           only rows of this name, or of the group kernel or process (more than once is allowed)
   --linux-only         do not run Nacre
   --nacre-only         do not run Linux
   --check-repeatable   count instructions twice and fail when a figure differs
@@ -19,7 +19,7 @@ pub(crate) enum Request {
 
 /// How to run.
 pub(crate) struct Options {
-    /// Names of rows; all when empty.
+    /// Names of rows and groups; all when empty.
     pub(crate) only: Vec<String>,
     pub(crate) systems: Vec<System>,
     pub(crate) check_repeatable: bool,
@@ -45,9 +45,9 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Request> {
 }
 
 fn row_name(word: Option<&String>) -> Result<String> {
-    let known = rows::names().join(" ");
+    let known = kinds::names().join(" ");
     let name = word.ok_or(format!("--only needs the name of a row: {known}"))?;
-    match rows::names().contains(&name.as_str()) {
+    match kinds::names().contains(&name.as_str()) {
         true => Ok(name.clone()),
         false => Err(format!("there is no row {name}; rows: {known}")),
     }
@@ -72,12 +72,13 @@ mod tests {
         assert_eq!(options.systems, [System::Nacre]);
         assert!(options.check_repeatable);
         assert_eq!(parsed("").unwrap().systems, System::ALL);
+        assert_eq!(parsed("--only process").unwrap().only, ["process"]);
     }
 
     #[test]
     fn mistakes_are_named() {
         let error = |line| parsed(line).err().unwrap();
-        assert!(error("--only tea").contains("there is no row tea; rows: boot"));
+        assert!(error("--only tea").contains("there is no row tea; rows: kernel process boot"));
         assert!(error("--only").contains("needs the name"));
         assert!(error("--fast").contains("there is no option --fast"));
         assert!(error("--linux-only --nacre-only").contains("nothing to run"));

@@ -1,30 +1,125 @@
-//! Builds the guest programs of bench/guest/ with the host's gcc, and the initramfs both kernels boot.
+//! Builds the guest programs of bench/guest/ with the host's gcc, and the archives both kernels boot.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Result, command};
+use crate::{Result, command, package};
 
 const FOLDER: &str = "build/bench";
 
 /// No libc, no start-up code, nothing that depends on this machine's paths or date.
-const COMMON: [&str; 6] =
+const BARE: [&str; 6] =
     ["-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Werror"];
 const INIT: [&str; 7] =
     ["-O2", "-Wall", "-Wextra", "-ffreestanding", "-fno-pie", "-fno-stack-protector", "bench/guest/init.c"];
 const PVH: [&str; 4] = ["-m32", "-DPVH", "-Wl,-Ttext=0x100000", "bench/guest/firmware.S"];
 const BZIMAGE: [&str; 4] = ["-m32", "-Wl,--oformat=binary", "-Wl,-Ttext=0", "bench/guest/firmware.S"];
 
+/// With libc, as programs are.
+const HOSTED: [&str; 7] = ["-static", "-O2", "-s", "-pthread", "-Wall", "-Wextra", "-Werror"];
+const PROCESS_FOLDER: &str = "bench/guest/process";
+const PROCESS: [&str; 8] =
+    ["main", "measure", "calls", "processes", "switches", "signals", "memory", "pipes"];
+const SCALING: [&str; 2] = ["scaling", "measure"];
+const EXIT: [&str; 1] = ["exit"];
+
 /// Linux opens /dev/console for process 1 and knows devices only from the archive.
-const MANIFEST: &str = "dir /dev 755 0 0
+const DEVICES: &str = "dir /dev 755 0 0
 nod /dev/console 600 0 0 c 5 1
-file /init 755 0 0 build/bench/init
+nod /dev/null 666 0 0 c 1 3
 ";
+const SHELL: &str = "dir /bin 755 0 0
+dir /proc 755 0 0
+dir /tmp 1777 0 0
+file /bin/busybox 755 0 0 build/bench/busybox
+slink /bin/sh busybox 777 0 0
+";
+const EXIT_FILE: &str = "file /bin/exit 755 0 0 build/bench/exit\n";
+
+const BUSYBOX_PACKAGE: &str = "busybox-static";
+const BUSYBOX: &str = "build/bench/busybox";
+
+/// A program that runs as `/init`, with all it needs in an archive of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Program {
+    /// `bench/guest/init.c`: boot and system calls.
+    Init,
+    /// `bench/guest/process/main.c`: processes.
+    Process,
+    /// `bench/guest/process/scaling.c`: two CPUs.
+    Scaling,
+    /// `bench/guest/process/prompt.sh`: the shell's prompt.
+    Prompt,
+}
+
+impl Program {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Process => "process",
+            Self::Scaling => "scaling",
+            Self::Prompt => "prompt",
+        }
+    }
+
+    /// The memory of the machine. Linux uses no huge pages of its own accord on one with less than 512 MiB, and
+    /// it shall show the best it can.
+    pub(crate) const fn memory_mib(self) -> u32 {
+        match self {
+            Self::Init | Self::Prompt => 256,
+            Self::Process | Self::Scaling => 1024,
+        }
+    }
+
+    fn manifest(self) -> String {
+        let name = self.name();
+        match self {
+            Self::Init => format!("{DEVICES}file /init 755 0 0 {FOLDER}/{name}\n"),
+            Self::Process | Self::Scaling => {
+                format!("{DEVICES}{SHELL}{EXIT_FILE}file /init 755 0 0 {FOLDER}/{name}\n")
+            }
+            Self::Prompt => format!("{DEVICES}{SHELL}file /init 755 0 0 {PROCESS_FOLDER}/{name}.sh\n"),
+        }
+    }
+
+    fn build(self) -> Result<PathBuf> {
+        let output = Path::new(FOLDER).join(self.name());
+        match self {
+            Self::Init => compile(&output, &[&BARE, &INIT])?,
+            Self::Process => compile_hosted(&output, &PROCESS)?,
+            Self::Scaling => compile_hosted(&output, &SCALING)?,
+            Self::Prompt => {}
+        }
+        if self != Self::Init {
+            compile_hosted(&Path::new(FOLDER).join("exit"), &EXIT)?;
+            fetch_busybox()?;
+        }
+        self.archive()
+    }
+
+    /// The packer is a program of this workspace; Cargo names itself in the environment of what it runs.
+    fn archive(self) -> Result<PathBuf> {
+        let (manifest, output) =
+            (Path::new(FOLDER).join("manifest"), Path::new(FOLDER).join(format!("{}.cpio", self.name())));
+        fs::write(&manifest, self.manifest())
+            .map_err(|error| format!("cannot write {}: {error}", manifest.display()))?;
+        let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+        command::run(
+            Command::new(cargo)
+                .args(["run", "--quiet", "--package", "image", "--", "cpio", "--manifest"])
+                .arg(&manifest)
+                .arg("--output")
+                .arg(&output),
+        )?;
+        Ok(output)
+    }
+}
 
 /// What was built.
 pub(crate) struct Programs {
-    pub(crate) initramfs: PathBuf,
+    archives: BTreeMap<Program, PathBuf>,
     /// Prints when the firmware starts an ELF file with a PVH note.
     pub(crate) firmware_pvh: PathBuf,
     /// Prints when the firmware starts a Linux bzImage.
@@ -32,34 +127,49 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    pub(crate) fn build() -> Result<Self> {
+    pub(crate) fn build(wanted: &BTreeSet<Program>) -> Result<Self> {
         let folder = Path::new(FOLDER);
         fs::create_dir_all(folder).map_err(|error| format!("cannot make {FOLDER}: {error}"))?;
-        compile(&folder.join("init"), &INIT)?;
         let firmware_pvh = folder.join("firmware-pvh");
-        compile(&firmware_pvh, &PVH)?;
+        compile(&firmware_pvh, &[&BARE, &PVH])?;
         let firmware_bzimage = folder.join("firmware-bzimage");
-        compile(&firmware_bzimage, &BZIMAGE)?;
-        Ok(Self { initramfs: archive(folder)?, firmware_pvh, firmware_bzimage })
+        compile(&firmware_bzimage, &[&BARE, &BZIMAGE])?;
+        // The firmware is booted with it, whatever else is wanted.
+        let all = wanted.iter().copied().chain([Program::Init]).collect::<BTreeSet<_>>();
+        let archives = all.into_iter().map(|program| Ok((program, program.build()?)));
+        Ok(Self { archives: archives.collect::<Result<_>>()?, firmware_pvh, firmware_bzimage })
+    }
+
+    /// The archive with `program`.
+    pub(crate) fn archive(&self, program: Program) -> Result<&Path> {
+        let found = self.archives.get(&program).map(PathBuf::as_path);
+        found.ok_or(format!("the program {} was not built", program.name()))
     }
 }
 
-fn compile(output: &Path, arguments: &[&str]) -> Result<()> {
-    command::run(Command::new("gcc").args(COMMON).args(arguments).arg("-o").arg(output)).map(drop)
+fn compile(output: &Path, arguments: &[&[&str]]) -> Result<()> {
+    let arguments = arguments.iter().copied().flatten();
+    command::run(Command::new("gcc").args(arguments).arg("-o").arg(output)).map(drop)
 }
 
-/// The packer is a program of this workspace; Cargo names itself in the environment of what it runs.
-fn archive(folder: &Path) -> Result<PathBuf> {
-    let (manifest, output) = (folder.join("manifest"), folder.join("initramfs.cpio"));
-    fs::write(&manifest, MANIFEST)
-        .map_err(|error| format!("cannot write {}: {error}", manifest.display()))?;
-    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-    command::run(
-        Command::new(cargo)
-            .args(["run", "--quiet", "--package", "image", "--", "cpio", "--manifest"])
-            .arg(&manifest)
-            .arg("--output")
-            .arg(&output),
-    )?;
-    Ok(output)
+fn compile_hosted(output: &Path, names: &[&str]) -> Result<()> {
+    let files = names.iter().map(|name| format!("{PROCESS_FOLDER}/{name}.c"));
+    command::run(Command::new("gcc").args(HOSTED).args(files).arg("-o").arg(output)).map(drop)
+}
+
+/// Debian's own, unmodified; that of an earlier run serves.
+fn fetch_busybox() -> Result<()> {
+    if Path::new(BUSYBOX).exists() {
+        return Ok(());
+    }
+    eprintln!("bench: downloading {BUSYBOX_PACKAGE} (not installed, only unpacked)");
+    let fetched = package::with(BUSYBOX_PACKAGE, |unpacked| {
+        let program = unpacked.join("bin/busybox");
+        fs::rename(&program, BUSYBOX).map_err(|error| format!("cannot move {}: {error}", program.display()))
+    });
+    fetched.map_err(|error| {
+        format!(
+            "busybox is needed for the process rows, and cannot be downloaded: {error}. Is the network up?"
+        )
+    })
 }

@@ -1,5 +1,6 @@
 //! One boot: starts QEMU, reads the figures the guest writes on the serial line, ends QEMU.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -10,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::figures::Figure;
+use crate::figures::{self, Figure};
 
 const QEMU: &str = "qemu-system-x86_64";
 const ERRORS: &str = "build/bench/qemu.log";
@@ -79,6 +80,8 @@ pub(crate) struct Boot {
 pub(crate) struct Run {
     pub(crate) figures: Vec<Figure>,
     pub(crate) started: Instant,
+    /// Why rows failed, by name.
+    failures: BTreeMap<String, String>,
     ending: Ending,
     last_lines: Vec<String>,
 }
@@ -93,12 +96,25 @@ enum Ending {
 }
 
 impl Run {
+    const fn new(started: Instant) -> Self {
+        Self {
+            figures: Vec::new(),
+            started,
+            failures: BTreeMap::new(),
+            ending: Ending::Exited,
+            last_lines: Vec::new(),
+        }
+    }
+
     /// The first figure of this name.
     ///
     /// Fails with what happened instead.
     pub(crate) fn figure(&self, name: &str) -> Result<&Figure> {
         let found = self.figures.iter().find(|figure| figure.name == name);
-        found.ok_or_else(|| format!("no line `bench: {name}`: {self}"))
+        found.ok_or_else(|| match self.failures.get(name) {
+            Some(why) => why.clone(),
+            None => format!("no line of `{name}`: {self}"),
+        })
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -146,7 +162,7 @@ impl Boot {
             .spawn()
             .map_err(|error| format!("cannot start QEMU ({error}); run: scripts/bootstrap running"))?;
         let lines = qemu.stdout.take().map(read_lines);
-        let mut run = Run { figures: Vec::new(), started, ending: Ending::Exited, last_lines: Vec::new() };
+        let mut run = Run::new(started);
         if let Some(lines) = lines {
             run.ending = self.watch(&qemu, &lines, &mut run);
         }
@@ -170,6 +186,7 @@ impl Boot {
                             return Ending::Complete;
                         }
                     }
+                    run.failures.extend(figures::failure(&line));
                     keep(&mut run.last_lines, &line);
                     if line.starts_with(REFUSAL) {
                         return Ending::Halted;

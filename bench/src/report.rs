@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use crate::rows::{Cell, Row, Section, Tables};
+use crate::kinds::Section;
+use crate::rows::{Cell, Row, Tables};
 use crate::system::{Lab, System};
 use crate::{Result, command};
 
@@ -58,6 +59,7 @@ fn markdown(tables: &Tables, versions: &Versions) -> String {
         versions.nacre, versions.qemu
     );
     text += "Less is better. The ratio is Linux with mitigations=off over Nacre: above 1 Nacre wins.\n";
+    text += "A row or a mean below the bar it should reach carries a mark.\n";
     for section in Section::ALL {
         if tables.rows(section).next().is_none() {
             continue;
@@ -82,17 +84,25 @@ fn lines_of(tables: &Tables, section: Section) -> Vec<Vec<String>> {
     for row in tables.rows(section) {
         let mut line = vec![row.kind.name.to_string(), row.kind.what.to_string(), row.kind.unit.to_string()];
         line.extend(row.cells.iter().map(cell));
-        line.push(row.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}")));
+        line.push(row.ratio().map_or(String::new(), |ratio| marked(ratio, row.bar())));
         lines.push(line);
     }
     if let Some((mean, count)) = tables.mean(section) {
         let what = format!("geometric mean of {count} operations");
         let mut line = vec!["**mean**".to_string(), what];
         line.resize(6, String::new());
-        line.push(format!("{mean:.2}"));
+        line.push(marked(mean, section.bars().map(|bars| bars.mean)));
         lines.push(line);
     }
     lines
+}
+
+/// A ratio, with a mark when it is below its bar.
+fn marked(ratio: f64, bar: Option<f64>) -> String {
+    match bar {
+        Some(bar) if ratio < bar => format!("{ratio:.2} < {bar}!"),
+        _ => format!("{ratio:.2}"),
+    }
 }
 
 fn cell(cell: &Cell) -> String {
@@ -107,7 +117,7 @@ fn cell(cell: &Cell) -> String {
 /// Groups digits by three; shows decimals only where they say something.
 fn number(value: f64) -> String {
     if value.fract() != 0.0 && value < 1000.0 {
-        return format!("{value:.1}");
+        return if value < 10.0 { format!("{value:.2}") } else { format!("{value:.1}") };
     }
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -153,7 +163,9 @@ fn as_json(tables: &Tables, versions: &Versions) -> Value {
     for section in Section::ALL {
         let rows: Vec<Value> = tables.rows(section).map(row_as_json).collect();
         let mean = tables.mean(section).map(|(mean, _)| mean);
-        sections.insert(section.key().to_string(), json!({ "rows": rows, "geometric_mean": mean }));
+        let is_mean_below_bar = section.bars().zip(mean).is_some_and(|(bars, mean)| mean < bars.mean);
+        let table = json!({ "rows": rows, "geometric_mean": mean, "mean_below_bar": is_mean_below_bar });
+        sections.insert(section.key().to_string(), table);
     }
     json!({
         "linux": versions.linux,
@@ -173,6 +185,7 @@ fn row_as_json(row: &Row) -> Value {
         object.insert(system.key().to_string(), json!(row.cell(system).value()));
     }
     object.insert("ratio".to_string(), json!(row.ratio()));
+    object.insert("below_bar".to_string(), json!(row.is_below_bar()));
     Value::Object(object)
 }
 
@@ -185,7 +198,15 @@ mod tests {
         assert_eq!(number(1_517_586_041.0), "1,517,586,041");
         assert_eq!(number(322.0), "322");
         assert_eq!(number(321.5), "321.5");
+        assert_eq!(number(1.704), "1.70");
         assert_eq!(number(1234.5678), "1,235");
+    }
+
+    #[test]
+    fn a_ratio_below_its_bar_is_marked() {
+        assert_eq!(marked(0.79, Some(0.8)), "0.79 < 0.8!");
+        assert_eq!(marked(0.8, Some(0.8)), "0.80");
+        assert_eq!(marked(0.5, None), "0.50");
     }
 
     #[test]

@@ -1,125 +1,12 @@
-//! The tables, their rows, and what can stand in a cell.
-//!
-//! To add a row, add a line to [`ROWS`] and let something print it: docs/benchmarks.md.
+//! What stands in the tables.
+
+use std::collections::BTreeSet;
 
 use crate::Result;
-use crate::figures::Figure;
+use crate::figures::{Figure, THOUSANDTHS};
+use crate::kinds::{self, RowKind, Section};
+use crate::programs::Program;
 use crate::system::System;
-
-/// One of the three tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Section {
-    Instructions,
-    Footprint,
-    Wall,
-}
-
-impl Section {
-    pub(crate) const ALL: [Self; 3] = [Self::Instructions, Self::Footprint, Self::Wall];
-
-    pub(crate) const fn title(self) -> &'static str {
-        match self {
-            Self::Instructions => "Instructions (exact: a second run gives the same)",
-            Self::Footprint => "Memory and size",
-            Self::Wall => "Wall time under emulation (medians)",
-        }
-    }
-
-    /// The key in bench.json.
-    pub(crate) const fn key(self) -> &'static str {
-        match self {
-            Self::Instructions => "instructions",
-            Self::Footprint => "footprint",
-            Self::Wall => "wall",
-        }
-    }
-}
-
-/// Where the figure of a row comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// A line of the benchmark program.
-    Init,
-    /// The kernel that only tells when it was started.
-    Firmware,
-    /// A line that Nacre prints when booted with `bench.switch` on this many CPUs.
-    KernelItself {
-        cpus: u32,
-    },
-    LeastMemory,
-    ImageSize,
-    SymbolSize,
-}
-
-impl Source {
-    /// Whether Linux has such a figure too.
-    const fn is_comparable(self) -> bool {
-        !matches!(self, Self::KernelItself { .. } | Self::SymbolSize)
-    }
-
-    /// Whether the ratio enters the geometric mean: only what programs wait for does.
-    const fn is_operation(self) -> bool {
-        matches!(self, Self::Init)
-    }
-}
-
-/// What a row is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RowKind {
-    section: Section,
-    pub(crate) name: &'static str,
-    pub(crate) what: &'static str,
-    pub(crate) unit: &'static str,
-    pub(crate) source: Source,
-}
-
-const fn row(
-    section: Section,
-    name: &'static str,
-    what: &'static str,
-    unit: &'static str,
-    source: Source,
-) -> RowKind {
-    RowKind { section, name, what, unit, source }
-}
-
-const BOOT: &str = "QEMU start to the first user instruction";
-const FIRMWARE: &str = "of boot: firmware, before the kernel's first instruction";
-const NULL_CALL: &str = "getppid(2)";
-const ENOSYS_CALL: &str = "a system call that does not exist";
-const SAME_CPU: &str = "switch between two kernel threads on one CPU";
-const TWO_CPUS: &str = "wake a kernel thread on another CPU";
-const MEMORY: &str = "least memory that reaches the first user program";
-const IMAGE: &str = "kernel image (Linux's is compressed)";
-const SYMBOLS: &str = "symbol table in the image";
-
-static ROWS: [RowKind; 12] = [
-    row(Section::Instructions, "boot", BOOT, "instructions", Source::Init),
-    row(Section::Instructions, "firmware", FIRMWARE, "instructions", Source::Firmware),
-    row(Section::Instructions, "null-call", NULL_CALL, "instructions", Source::Init),
-    row(Section::Instructions, "enosys-call", ENOSYS_CALL, "instructions", Source::Init),
-    row(Section::Instructions, "switch-same-cpu", SAME_CPU, "instructions", Source::KernelItself { cpus: 1 }),
-    row(Section::Instructions, "switch-two-cpus", TWO_CPUS, "instructions", Source::KernelItself { cpus: 2 }),
-    row(Section::Footprint, "memory", MEMORY, "MiB", Source::LeastMemory),
-    row(Section::Footprint, "image-size", IMAGE, "bytes", Source::ImageSize),
-    row(Section::Footprint, "symbol-size", SYMBOLS, "bytes", Source::SymbolSize),
-    row(Section::Wall, "boot", BOOT, "ms", Source::Init),
-    row(Section::Wall, "null-call", NULL_CALL, "ns", Source::Init),
-    row(Section::Wall, "enosys-call", ENOSYS_CALL, "ns", Source::Init),
-];
-
-/// The names a user can choose from, each once.
-pub(crate) fn names() -> Vec<&'static str> {
-    let mut names: Vec<&str> = ROWS.iter().map(|kind| kind.name).collect();
-    let mut known = Vec::new();
-    names.retain(|name| {
-        !known.contains(name) && {
-            known.push(*name);
-            true
-        }
-    });
-    names
-}
 
 /// What is known about a row on one system.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,7 +25,7 @@ impl Cell {
         let value = figure.value as f64 * scale;
         match figure.unit.as_str() {
             "ticks" | "instructions" => Self::Value(value),
-            "ticks/1000" => Self::Value(value / 1000.0),
+            THOUSANDTHS => Self::Value(value / 1000.0),
             "missing" => Self::Missing,
             other => Self::Failed(format!("`bench: {}` has the unknown unit {other}", figure.name)),
         }
@@ -169,11 +56,21 @@ impl Row {
         &self.cells[system.index()]
     }
 
-    /// Linux's figure divided by Nacre's: above 1 Nacre is better.
+    /// Linux's figure divided by Nacre's, or the reverse where more is better: above 1 Nacre is better.
     pub(crate) fn ratio(&self) -> Option<f64> {
         let linux = self.cell(System::LinuxFast).value()?;
         let nacre = self.cell(System::Nacre).value()?;
-        (self.kind.source.is_comparable() && nacre > 0.0).then(|| linux / nacre)
+        let (better, worse) = if self.kind.source.is_more_better() { (linux, nacre) } else { (nacre, linux) };
+        (self.kind.source.is_comparable() && better > 0.0).then(|| worse / better)
+    }
+
+    /// What the ratio should not fall below.
+    pub(crate) fn bar(&self) -> Option<f64> {
+        self.kind.section.bars().filter(|_| self.kind.source.is_operation()).map(|bars| bars.row)
+    }
+
+    pub(crate) fn is_below_bar(&self) -> bool {
+        self.ratio().zip(self.bar()).is_some_and(|(ratio, bar)| ratio < bar)
     }
 }
 
@@ -185,8 +82,8 @@ pub(crate) struct Tables {
 impl Tables {
     /// The rows named in `only`, or all. A cell that is to be filled counts as failed until it is.
     pub(crate) fn new(only: &[String], systems: &[System]) -> Self {
-        let is_wanted = |kind: &&RowKind| only.is_empty() || only.iter().any(|name| name == kind.name);
-        let to_row = |kind: &RowKind| {
+        let is_wanted = |kind: &RowKind| only.is_empty() || only.iter().any(|word| kind.is_named(word));
+        let to_row = |kind: RowKind| {
             let cells = System::ALL.map(|system| {
                 let has_it = system == System::Nacre || kind.source.is_comparable();
                 match has_it && systems.contains(&system) {
@@ -194,19 +91,25 @@ impl Tables {
                     false => Cell::NotAsked,
                 }
             });
-            Row { kind: *kind, cells }
+            Row { kind, cells }
         };
         let is_asked = |row: &Row| row.cells.iter().any(|cell| *cell != Cell::NotAsked);
-        Self { rows: ROWS.iter().filter(is_wanted).map(to_row).filter(is_asked).collect() }
+        Self { rows: kinds::all().into_iter().filter(is_wanted).map(to_row).filter(is_asked).collect() }
+    }
+
+    /// The programs that the rows need.
+    pub(crate) fn programs(&self) -> BTreeSet<Program> {
+        self.rows.iter().filter_map(|row| row.kind.source.program()).collect()
     }
 
     pub(crate) fn rows(&self, section: Section) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(move |row| row.kind.section == section)
     }
 
-    /// The rows of `section` that `system` is to fill.
-    pub(crate) fn wanted(&self, section: Section, system: System) -> Vec<RowKind> {
-        let asked = self.rows(section).filter(|row| *row.cell(system) != Cell::NotAsked);
+    /// The rows of `sections` that `system` is to fill.
+    pub(crate) fn wanted(&self, sections: &[Section], system: System) -> Vec<RowKind> {
+        let rows = sections.iter().flat_map(|&section| self.rows(section));
+        let asked = rows.filter(|row| *row.cell(system) != Cell::NotAsked);
         asked.map(|row| row.kind).collect()
     }
 
@@ -266,7 +169,7 @@ mod tests {
 
     fn set_all(tables: &mut Tables, section: Section, values: [f64; 3]) {
         for (system, value) in System::ALL.into_iter().zip(values) {
-            for kind in tables.wanted(section, system) {
+            for kind in tables.wanted(&[section], system) {
                 tables.set(kind, system, Cell::Value(value));
             }
         }
@@ -286,7 +189,31 @@ mod tests {
     fn linux_has_no_cell_in_rows_about_nacre() {
         let tables = tables(&["switch-same-cpu"], &System::ALL);
         assert_eq!(tables.failures().len(), 1);
-        assert!(tables.wanted(Section::Instructions, System::LinuxFast).is_empty());
+        assert!(tables.wanted(&[Section::Instructions], System::LinuxFast).is_empty());
+    }
+
+    #[test]
+    fn a_group_is_all_its_tables_and_no_other() {
+        let tables = tables(&["process"], &System::ALL);
+        assert!(tables.rows(Section::Instructions).next().is_none());
+        assert_eq!(tables.rows(Section::ProcessInstructions).count(), 25);
+        assert_eq!(tables.rows(Section::ProcessWall).count(), 25);
+        assert_eq!(tables.rows(Section::ProcessLimits).count(), 2);
+    }
+
+    #[test]
+    fn where_more_is_better_the_ratio_turns_around() {
+        let mut tables = tables(&["scaling"], &System::ALL);
+        set_all(&mut tables, Section::ProcessLimits, [1.0, 1.0, 1.5]);
+        let row = tables.rows(Section::ProcessLimits).next().unwrap();
+        assert_eq!((row.ratio(), row.bar()), (Some(1.5), None));
+    }
+
+    #[test]
+    fn rows_below_the_bar_are_known() {
+        let mut tables = tables(&["futex"], &System::ALL);
+        set_all(&mut tables, Section::ProcessInstructions, [79.0, 79.0, 100.0]);
+        assert!(tables.rows(Section::ProcessInstructions).all(Row::is_below_bar));
     }
 
     #[test]
@@ -294,7 +221,7 @@ mod tests {
         let mut tables = tables(&["boot", "firmware", "null-call"], &System::ALL);
         assert_eq!(tables.mean(Section::Instructions), None);
         for (name, linux) in [("boot", 800.0), ("firmware", 1.0), ("null-call", 200.0)] {
-            for kind in tables.wanted(Section::Instructions, System::Nacre) {
+            for kind in tables.wanted(&[Section::Instructions], System::Nacre) {
                 if kind.name == name {
                     tables.set(kind, System::LinuxFast, Cell::Value(linux));
                     tables.set(kind, System::Nacre, Cell::Value(100.0));

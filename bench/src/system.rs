@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::linux::Linux;
-use crate::programs::Programs;
+use crate::programs::{Program, Programs};
 use crate::qemu::{Boot, Clock};
 
 const NACRE: &str = "build/nacre.elf";
-const MEMORY_MIB: u32 = 256;
 const CPUS: u32 = 1;
 
 /// For both kernels. A panic reboots, which ends QEMU, so that a boot that fails does not take long.
@@ -84,13 +83,13 @@ impl Lab {
         fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
     }
 
-    /// A boot of `system` to the end of the benchmark program; callers change what they want otherwise.
-    pub(crate) fn boot(&self, system: System, clock: Clock) -> Result<Boot> {
+    /// A boot of `system` to the end of a benchmark program; callers change what they want otherwise.
+    pub(crate) fn boot(&self, system: System, clock: Clock, program: Program) -> Result<Boot> {
         Ok(Boot {
             kernel: self.kernel(system)?,
-            initramfs: self.programs.initramfs.clone(),
+            initramfs: self.programs.archive(program)?.to_path_buf(),
             command_line: format!("{COMMAND_LINE}{}", system.more_words()),
-            memory_mib: MEMORY_MIB,
+            memory_mib: program.memory_mib(),
             cpus: CPUS,
             clock,
             until: "end",
@@ -103,6 +102,6 @@ impl Lab {
             System::Nacre => &self.programs.firmware_pvh,
             System::LinuxFast | System::LinuxDefault => &self.programs.firmware_bzimage,
         };
-        Ok(Boot { kernel: kernel.clone(), ..self.boot(system, Clock::Instructions)? })
+        Ok(Boot { kernel: kernel.clone(), ..self.boot(system, Clock::Instructions, Program::Init)? })
     }
 }

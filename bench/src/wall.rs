@@ -6,25 +6,35 @@ use std::collections::BTreeMap;
 
 use crate::Result;
 use crate::figures::Figure;
+use crate::kinds::{RowKind, Section, Source};
+use crate::programs::Program;
 use crate::qemu::{Clock, Run};
-use crate::rows::{Cell, RowKind, Section, Tables};
-use crate::system::Lab;
+use crate::rows::{Cell, Tables};
+use crate::system::{Lab, System};
 
-const RUNS: usize = 5;
 const MS_PER_S: f64 = 1e3;
 const NS_PER_S: f64 = 1e9;
 
-/// Fills the rows of [`Section::Wall`].
+/// A program, and how often it is booted: the long one less often.
+const PROGRAMS: [(Program, usize); 2] = [(Program::Init, 5), (Program::Process, 3)];
+
+/// Fills the rows of [`Section::TIMED`].
 pub(crate) fn fill(tables: &mut Tables, lab: &Lab) {
+    for (program, runs) in PROGRAMS {
+        fill_from(tables, lab, program, runs);
+    }
+}
+
+fn fill_from(tables: &mut Tables, lab: &Lab, program: Program, runs: usize) {
     let mut cells: BTreeMap<(usize, usize), Vec<Cell>> = BTreeMap::new();
-    for round in 1..=RUNS {
+    for round in 1..=runs {
         for &system in &lab.systems {
-            let wanted = tables.wanted(Section::Wall, system);
+            let wanted = wanted(tables, program, system);
             if wanted.is_empty() {
                 continue;
             }
-            eprintln!("bench: wall time on {}, run {round} of {RUNS}", system.title());
-            let run = lab.boot(system, Clock::Wall).and_then(|boot| boot.run());
+            eprintln!("bench: wall time on {}, run {round} of {runs}", system.title());
+            let run = lab.boot(system, Clock::Wall, program).and_then(|boot| boot.run());
             for (place, &kind) in wanted.iter().enumerate() {
                 let cell = run.as_ref().map_err(Clone::clone).and_then(|run| cell(run, kind));
                 cells.entry((system.index(), place)).or_default().push(cell.into());
@@ -32,11 +42,19 @@ pub(crate) fn fill(tables: &mut Tables, lab: &Lab) {
         }
     }
     for &system in &lab.systems {
-        for (place, kind) in tables.wanted(Section::Wall, system).into_iter().enumerate() {
+        for (place, kind) in wanted(tables, program, system).into_iter().enumerate() {
             let runs = cells.remove(&(system.index(), place)).unwrap_or_default();
             tables.set(kind, system, median(runs));
         }
     }
+}
+
+fn wanted(tables: &Tables, program: Program, system: System) -> Vec<RowKind> {
+    tables
+        .wanted(&Section::TIMED, system)
+        .into_iter()
+        .filter(|kind| kind.source == Source::Guest(program))
+        .collect()
 }
 
 fn cell(run: &Run, kind: RowKind) -> Result<Cell> {

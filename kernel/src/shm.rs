@@ -1,16 +1,19 @@
 //! Memory without a name that several can share: memfd_create(2), shared anonymous mappings.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use abi::file::O_RDWR;
 use abi::{Errno, Result};
 use fs::tmpfs::{self, Sealing};
-use nucleus::mm::PageSource;
-use nucleus::vfs::{Change, OpenFile};
+use nucleus::mm::{Memory, PageSource};
+use nucleus::vfs::{Attributes, Change, OpenFile};
+
+use crate::process::tree;
 
 /// An open file that only memory holds.
 pub(crate) fn memory_file(name: &[u8], may_seal: bool) -> Result<Arc<OpenFile>> {
-    let mut label = alloc::vec::Vec::new();
+    let mut label = Vec::new();
     label.try_reserve(name.len() + 6).map_err(|_| Errno::ENOMEM)?;
     label.extend_from_slice(b"memfd:");
     label.extend_from_slice(name);
@@ -19,9 +22,54 @@ pub(crate) fn memory_file(name: &[u8], may_seal: bool) -> Result<Arc<OpenFile>> 
     Ok(OpenFile::in_memory(inode, file, &label, O_RDWR))
 }
 
+/// A file for O_TMPFILE.
+pub(crate) fn unnamed_file(flags: u32) -> Result<Arc<OpenFile>> {
+    let (inode, file) = tmpfs::anonymous(b"#unnamed", Sealing::Forbidden)?;
+    Ok(OpenFile::in_memory(inode, file, b"/#unnamed (deleted)", flags))
+}
+
 /// The pages of a shared anonymous mapping.
 pub(crate) fn shared_pages(len: u64) -> Result<Arc<dyn PageSource>> {
     let (inode, file) = tmpfs::anonymous(b"/dev/zero (deleted)", Sealing::Forbidden)?;
     inode.change(&Change { size: Some(len), ..Change::default() })?;
     file.pages().ok_or(Errno::ENOMEM)
+}
+
+/// All memories there are, each once.
+fn memories() -> Vec<Arc<Memory>> {
+    let mut memories: Vec<Arc<Memory>> = Vec::new();
+    for process in tree::processes(|_| true) {
+        if let Some(memory) = process.any_task().and_then(|task| task.memory())
+            && !memories.iter().any(|other| Arc::ptr_eq(other, &memory))
+        {
+            memories.push(memory);
+        }
+    }
+    memories
+}
+
+/// A file was cut to `size`: nobody keeps what lay behind.
+pub(crate) fn cut(attributes: &Attributes, size: u64) {
+    if attributes.size <= size {
+        return;
+    }
+    for memory in memories() {
+        // Without memory to split a large page the rest stays mapped; files are mapped in small ones.
+        let _ = memory.cut_file((attributes.device, attributes.number), size);
+    }
+}
+
+/// Adds seals (fcntl(2): F_ADD_SEALS).
+///
+/// # Errors
+/// EBUSY to seal writes while the file is mapped for them, what the file says.
+pub(crate) fn add_seals(file: &OpenFile, seals: u32) -> Result<()> {
+    let identity = file.attributes().map(|attributes| (attributes.device, attributes.number));
+    if seals & tmpfs::seals::WRITE != 0
+        && let Some(identity) = identity
+        && memories().iter().any(|memory| memory.writes_file(identity))
+    {
+        return Err(Errno::EBUSY);
+    }
+    tmpfs::seals::add(&**file.file(), seals)
 }

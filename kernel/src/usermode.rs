@@ -78,9 +78,25 @@ fn page_fault(cx: &Cx, fault: &Fault) {
     signals::force(&cx.task, info);
 }
 
+/// Which arithmetic went wrong: the first unmasked exception, in Linux's order (fpu__exception_code).
+fn fpu_code(vector: u8) -> i32 {
+    use abi::signal::{FPE_FLTDIV, FPE_FLTINV, FPE_FLTOVF, FPE_FLTRES, FPE_FLTUND};
+    let Ok(fpu) = hal::context::fpu_status() else { return FPE_FLTINV };
+    let raised =
+        if vector == 16 { u32::from(fpu.status & !fpu.control) } else { !(fpu.mxcsr >> 7) & fpu.mxcsr };
+    match raised {
+        raised if raised & 0x01 != 0 => FPE_FLTINV,
+        raised if raised & 0x04 != 0 => FPE_FLTDIV,
+        raised if raised & 0x08 != 0 => FPE_FLTOVF,
+        raised if raised & 0x12 != 0 => FPE_FLTUND,
+        raised if raised & 0x20 != 0 => FPE_FLTRES,
+        _ => 0,
+    }
+}
+
 /// What Linux sends for an exception of user code (arch/x86/kernel/traps.c).
 fn exception(cx: &Cx, vector: u8) {
-    use abi::signal::{FPE_FLTINV, FPE_INTDIV, ILL_ILLOPN, TRAP_TRACE};
+    use abi::signal::{FPE_INTDIV, ILL_ILLOPN, TRAP_TRACE};
     let rip = cx.context.registers().rip;
     let info = match vector {
         0 => SignalInfo::fault(Signal::FPE, FPE_INTDIV, rip),
@@ -88,7 +104,7 @@ fn exception(cx: &Cx, vector: u8) {
         3 => SignalInfo::kernel(Signal::TRAP),
         6 => SignalInfo::fault(Signal::ILL, ILL_ILLOPN, rip),
         11 | 12 => SignalInfo::kernel(Signal::BUS),
-        16 | 19 => SignalInfo::fault(Signal::FPE, FPE_FLTINV, rip),
+        16 | 19 => SignalInfo::fault(Signal::FPE, fpu_code(vector), rip),
         17 => SignalInfo::fault(Signal::BUS, abi::signal::BUS_ADRALN, 0),
         _ => SignalInfo::kernel(Signal::SEGV),
     };

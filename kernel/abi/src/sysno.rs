@@ -386,5 +386,7 @@ pub const PIDFD_OPEN: usize = 434;
 pub const CLONE3: usize = 435;
 /// close_range(2).
 pub const CLOSE_RANGE: usize = 436;
+/// pidfd_getfd(2).
+pub const PIDFD_GETFD: usize = 438;
 /// faccessat2(2).
 pub const FACCESSAT2: usize = 439;

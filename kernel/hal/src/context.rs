@@ -235,6 +235,33 @@ pub(crate) fn load_fpu_from(from: &[u8]) -> abi::Result<()> {
     })
 }
 
+/// What the FPU says of its last exception: of x87 the control and status words, of SSE its register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FpuStatus {
+    /// x87: exceptions that are masked.
+    pub control: u16,
+    /// x87: exceptions that happened.
+    pub status: u16,
+    /// SSE: both, and more.
+    pub mxcsr: u32,
+}
+
+/// The running thread's.
+///
+/// # Errors
+/// EINVAL for a kernel thread.
+pub fn fpu_status() -> abi::Result<FpuStatus> {
+    with_current_fpu(|fpu| {
+        fpu.save_if_loaded();
+        let bytes = fpu.bytes_mut();
+        FpuStatus {
+            control: u16::from_le_bytes([bytes[0], bytes[1]]),
+            status: u16::from_le_bytes([bytes[2], bytes[3]]),
+            mxcsr: u32::from_le_bytes([bytes[24], bytes[25], bytes[26], bytes[27]]),
+        }
+    })
+}
+
 /// Gives the running thread the FPU state of a new program.
 ///
 /// # Errors

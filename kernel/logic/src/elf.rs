@@ -45,8 +45,26 @@ pub enum ElfError {
     FileTooShort,
     /// The path of the interpreter has no sensible length or does not end in NUL.
     BadInterpreter,
+    /// The interpreter's path goes past the end of the file.
+    InterpreterPastEnd,
     /// The entry point lies in no segment.
     BadEntry,
+}
+
+impl ElfError {
+    /// Whether Linux finds this out only when the old program is gone: the new one dies of SIGSEGV.
+    pub const fn is_late(self) -> bool {
+        matches!(
+            self,
+            ElfError::NothingToLoad
+                | ElfError::BadSegment
+                | ElfError::NotCongruent
+                | ElfError::Disordered
+                | ElfError::BadAddress
+                | ElfError::FileTooShort
+                | ElfError::BadEntry
+        )
+    }
 }
 
 impl From<ElfError> for Errno {
@@ -65,7 +83,7 @@ impl From<ElfError> for Errno {
             | ElfError::Disordered
             | ElfError::BadAddress
             | ElfError::BadEntry => Errno::EINVAL,
-            ElfError::FileTooShort => Errno::EIO,
+            ElfError::FileTooShort | ElfError::InterpreterPastEnd => Errno::EIO,
         }
     }
 }

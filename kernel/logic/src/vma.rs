@@ -194,6 +194,18 @@ impl<B: Backing> AreaMap<B> {
         at >= range.end
     }
 
+    /// The end of what is mapped without a hole from `start` on; `start` itself if it is not mapped.
+    pub fn covered_until(&self, start: u64) -> u64 {
+        let mut at = start;
+        for area in &self.areas[self.lower_bound(start)..] {
+            if area.start > at {
+                break;
+            }
+            at = area.end;
+        }
+        at
+    }
+
     /// The room around `range`, which holds no area: from the end of the area before to the start of the one after.
     pub fn surroundings(&self, range: Range<u64>) -> Range<u64> {
         let next = self.lower_bound(range.start);

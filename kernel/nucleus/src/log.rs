@@ -42,6 +42,11 @@ pub fn set_console_level(level: u8) {
     CONSOLE_LEVEL.store(level, Ordering::Relaxed);
 }
 
+/// The level from which on messages stay in the ring.
+pub fn console_level() -> u8 {
+    CONSOLE_LEVEL.load(Ordering::Relaxed)
+}
+
 /// Writes a message. Use the macros.
 pub fn write(level: Level, arguments: fmt::Arguments<'_>) {
     let now = time::now_ns();
@@ -73,6 +78,19 @@ pub fn read_from(sequence: u64, mut visit: impl FnMut(u64, u64, u8, &str)) {
         drop(log);
         visit(sequence, time_ns, level, text);
     }
+}
+
+/// Calls `visit` with the first record from `sequence` on: sequence number, time, level, text. Says whether there is one.
+pub fn read_one(sequence: u64, visit: impl FnOnce(u64, u64, u8, &str)) -> bool {
+    let mut buffer = [0; LINE];
+    let log = LOG.lock();
+    let mut cursor: Cursor = log.seek(sequence);
+    let Some(record) = log.read(&mut cursor, &mut buffer) else { return false };
+    let (sequence, time_ns, level) = (record.sequence, record.time_ns, record.level);
+    let text = record.text;
+    drop(log);
+    visit(sequence, time_ns, level, text);
+    true
 }
 
 /// A message that may repeat: ten at once, then one each half second, and a count of those left out.

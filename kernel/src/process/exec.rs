@@ -19,7 +19,7 @@ use hal::frames;
 use hal::user::{USER_TOP, UserContext};
 use logic::addr::{PAGE_SIZE, VirtAddr, align_down, align_up};
 use logic::cred::{Access, Cred};
-use logic::elf::{self, ImageKind, Limits as ElfLimits, LoadPlan, Segment};
+use logic::elf::{self, ElfError, ImageKind, Limits as ElfLimits, LoadPlan, Segment};
 use logic::exec::{Budget, Contents, InitialStack, StringList, shebang};
 use logic::vma::{Growth, Rights, Sharing};
 use nucleus::mm::{Layout, MapRequest, Memory, PageSource, Place as MapPlace, Source};
@@ -49,6 +49,28 @@ pub(crate) struct Request {
     pub(crate) environment: StringList,
     /// What is left of the limit on both.
     pub(crate) budget: Budget,
+    /// The name stops working at exec: a script's interpreter could not open it (execveat(2)).
+    pub(crate) is_name_lost: bool,
+}
+
+/// Why a program does not run.
+pub(crate) enum Refusal {
+    /// The caller goes on, with this error.
+    Error(Errno),
+    /// On Linux the old program is gone when this is found out: the process dies of SIGSEGV.
+    TooLate,
+}
+
+impl From<Errno> for Refusal {
+    fn from(error: Errno) -> Self {
+        Refusal::Error(error)
+    }
+}
+
+impl From<ElfError> for Refusal {
+    fn from(error: ElfError) -> Self {
+        if error.is_late() { Refusal::TooLate } else { Refusal::Error(error.into()) }
+    }
 }
 
 /// A program that is ready to run.
@@ -98,12 +120,24 @@ impl Image {
         Ok(bytes)
     }
 
-    fn plan(&self, start: &[u8]) -> Result<LoadPlan> {
+    fn plan(&self, start: &[u8]) -> core::result::Result<LoadPlan, Refusal> {
         let header = elf::Header::parse(start)?;
         let table = header.table();
         let len = usize::try_from(table.len).map_err(|_| Errno::ENOEXEC)?;
         let bytes = self.bytes(table.offset, len)?;
         Ok(header.plan(&bytes, self.size, ElfLimits::default())?)
+    }
+
+    /// The plan of an interpreter, whose own errors have numbers of their own.
+    fn plan_interpreter(&self) -> core::result::Result<LoadPlan, Refusal> {
+        let start = self.bytes(0, 512)?;
+        if start.len() < elf::HEADER_BYTES {
+            return Err(Errno::EIO.into());
+        }
+        self.plan(&start).map_err(|refusal| match refusal {
+            Refusal::Error(Errno::ENOEXEC) => Refusal::Error(Errno::ELIBBAD),
+            other => other,
+        })
     }
 
     fn pages(&self) -> Result<Arc<dyn PageSource>> {
@@ -145,28 +179,33 @@ pub(crate) fn prepare(
     personality: u32,
     stack_limit: u64,
     may_gain: bool,
-) -> Result<Program> {
+) -> core::result::Result<Program, Refusal> {
     if frames::is_low() {
-        return Err(Errno::ENOMEM);
+        return Err(Errno::ENOMEM.into());
     }
     let name = file_name(&request.name);
     let mut image = Image::open(request.place.clone(), walker.cred)?;
     let mut start = image.bytes(0, 512)?;
     let mut interpreters = 0;
+    let mut script_name = request.name.clone();
     while let Some(script) = shebang(&start)? {
         interpreters += 1;
         if interpreters > MAX_INTERPRETERS {
-            return Err(Errno::ELOOP);
+            return Err(Errno::ELOOP.into());
+        }
+        if request.is_name_lost {
+            return Err(Errno::ENOENT.into());
         }
         let path = script.path.to_vec();
         let mut strings: Vec<&[u8]> = Vec::new();
         strings.try_reserve(3).map_err(|_| Errno::ENOMEM)?;
         strings.push(script.path);
         strings.extend(script.argument);
-        strings.push(&request.name);
+        strings.push(&script_name);
         request.arguments.replace_first(&strings, &mut request.budget)?;
         image = Image::open(walker.resolve(&path, Last::Follow)?, walker.cred)?;
         start = image.bytes(0, 512)?;
+        script_name = path;
     }
     let plan = image.plan(&start)?;
     let addresses = Addresses { is_random: personality & ADDR_NO_RANDOMIZE == 0 };
@@ -179,8 +218,7 @@ pub(crate) fn prepare(
             let bytes = image.bytes(range.offset, len)?;
             let path = elf::interpreter_path(&bytes).map_err(Errno::from)?;
             let image = Image::open(walker.resolve(path, Last::Follow)?, walker.cred)?;
-            let start = image.bytes(0, 512)?;
-            Some((image.plan(&start).map_err(|error| if error == Errno::ENOEXEC { Errno::ELIBBAD } else { error })?, image))
+            Some((image.plan_interpreter()?, image))
         }
         None => None,
     };
@@ -204,8 +242,8 @@ pub(crate) fn prepare(
     };
     let vdso = crate::vdso::map(&memory)?;
     let cred = changed_cred(walker.cred, &image.place, may_gain);
-    let gains_privileges = cred.user.effective != walker.cred.user.effective
-        || cred.group.effective != walker.cred.group.effective;
+    let gains_privileges = cred.user.effective != walker.cred.user.real
+        || cred.group.effective != walker.cred.group.real;
     let auxiliary = auxiliary(&plan, base, interpreter_base, &cred, gains_privileges, vdso);
     let stack = build_stack(&memory, &request, stack_top, &addresses, &auxiliary)?;
     let executable = Executable { place: image.place, _running: image.running };

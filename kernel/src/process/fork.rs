@@ -24,6 +24,7 @@ use super::limits::Resource;
 use super::pid::Pid;
 use super::task::{Cx, Process, Released, Shared, Task, TaskState, Times};
 use super::timers::Timers;
+use super::users::Slot;
 use super::{cpu_time, pidfd, tree};
 use crate::usermode;
 
@@ -44,6 +45,8 @@ pub(crate) struct CloneRequest {
     pub(crate) stack: u64,
     /// The child's base of FS.
     pub(crate) tls: u64,
+    /// The child's number, if it is chosen.
+    pub(crate) number: Option<i32>,
 }
 
 impl CloneRequest {
@@ -75,18 +78,15 @@ pub(crate) fn threads_max() -> u32 {
     task_limit()
 }
 
-fn check_limits(cx: &Cx) -> Result<()> {
+/// A place for one more task of the user's.
+fn take_slot(cx: &Cx) -> Result<Slot> {
     if tree::task_count() >= task_limit() {
         return Err(Errno::EAGAIN);
     }
     let limit = cx.process().limits.soft(Resource::Processes);
     let is_privileged = cx.cred.has(Capability::SysResource) || cx.cred.has(Capability::SysAdmin);
-    if cx.cred.user.real == 0 || is_privileged || limit == u64::MAX {
-        return Ok(());
-    }
-    let user = cx.cred.user.real;
-    let count = tree::with(|tree| tree.tasks().filter(|task| task.cred().user.real == user).count());
-    if count as u64 >= limit { Err(Errno::EAGAIN) } else { Ok(()) }
+    let is_limited = cx.cred.user.real != 0 && !is_privileged;
+    Slot::take(cx.cred.user.real, if is_limited { limit } else { u64::MAX })
 }
 
 /// Makes a child; its number.
@@ -95,7 +95,7 @@ fn check_limits(cx: &Cx) -> Result<()> {
 /// EINVAL, EAGAIN at a limit, ENOMEM, EFAULT for the pidfd.
 pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
     request.check()?;
-    check_limits(cx)?;
+    let slot = take_slot(cx)?;
     if frames::is_low() {
         return Err(Errno::ENOMEM);
     }
@@ -123,6 +123,7 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
         fs: Some(fs.clone()),
         actions,
         cred: cx.cred.clone(),
+        slot,
         parent_death: None,
     };
     let parent = if request.has(CLONE_PARENT) || request.has(CLONE_THREAD) {
@@ -132,7 +133,10 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
     };
     let number = tree::with(|tree| {
         tree.reserve(parent)?;
-        tree.free_number()
+        match request.number {
+            Some(number) => tree.chosen_number(number, cx.cred.has(Capability::SysAdmin)),
+            None => tree.free_number(),
+        }
     })?;
     let process = if request.has(CLONE_THREAD) {
         reserve_task(cx.process())?;

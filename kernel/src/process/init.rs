@@ -25,6 +25,7 @@ use super::limits::{Limits, Resource};
 use super::pid::Pid;
 use super::task::{Cx, Process, Shared, Task, TaskState, Times};
 use super::timers::Timers;
+use super::users::Slot;
 use super::{exec, tree};
 use crate::usermode;
 
@@ -52,7 +53,10 @@ pub(crate) fn start(
     let request = request(&cx, path, arguments, environment)?;
     let walker = cx.fs.walker(&cx.cred);
     let stack_limit = cx.process().limits.soft(Resource::Stack);
-    let program = exec::prepare(&walker, request, 0, stack_limit, true)?;
+    let program = exec::prepare(&walker, request, 0, stack_limit, true).map_err(|refusal| match refusal {
+        exec::Refusal::Error(error) => error,
+        exec::Refusal::TooLate => Errno::ENOEXEC,
+    })?;
     drop(walker);
     let (task, process) = (cx.task.clone(), cx.task.process.clone());
     let thread = Thread::new("init", Kind::User, Policy::default(), move || {
@@ -119,6 +123,7 @@ fn first_cx(number: Pid, root: &Place) -> Result<Cx> {
         fs: Some(fs.clone()),
         actions: Arc::new(Lock::new(Actions::new())),
         cred: cred.clone(),
+        slot: Slot::take(0, u64::MAX)?,
         parent_death: None,
     };
     let task = Task::new(number, process, state, SignalSet::EMPTY);
@@ -152,5 +157,12 @@ fn request(cx: &Cx, path: &[u8], arguments: &[&[u8]], environment: &[&[u8]]) -> 
     for variable in environment {
         envp.push(variable, &mut budget)?;
     }
-    Ok(exec::Request { place, name: path.to_vec(), arguments: argv, environment: envp, budget })
+    Ok(exec::Request {
+        place,
+        name: path.to_vec(),
+        arguments: argv,
+        environment: envp,
+        budget,
+        is_name_lost: false,
+    })
 }

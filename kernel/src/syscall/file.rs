@@ -234,7 +234,8 @@ pub(super) fn fcntl(cx: &mut Cx, fd: i32, command: u32, argument: u64) -> Result
             let limit = if cx.cred.has(Capability::SysResource) { usize::MAX } else { PIPE_LIMIT };
             fs::pipe::set_capacity(&**file.file(), low as usize, limit).map(|size| size as u64)
         }
-        F_ADD_SEALS => fs::tmpfs::seals::add(&**file.file(), low).map(|()| 0),
+        F_ADD_SEALS if file.flags() & abi::file::O_ACCMODE == abi::file::O_RDONLY => Err(Errno::EPERM),
+        F_ADD_SEALS => crate::shm::add_seals(&file, low).map(|()| 0),
         F_GET_SEALS => fs::tmpfs::seals::get(&**file.file()).map(u64::from),
         _ => Err(Errno::EINVAL),
     }
@@ -306,7 +307,12 @@ pub(super) fn ftruncate(cx: &mut Cx, fd: i32, size: i64) -> Result<()> {
     if size > cx.process().limits.soft(Resource::FileSize) {
         return raise(cx, Err(Errno::EFBIG));
     }
-    file.truncate(size)
+    let before = file.attributes();
+    file.truncate(size)?;
+    if let Some(before) = before {
+        crate::shm::cut(&before, size);
+    }
+    Ok(())
 }
 
 /// sendfile(2), by way of a buffer.

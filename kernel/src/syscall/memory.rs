@@ -61,7 +61,7 @@ pub(super) fn mmap(
         return Err(Errno::EINVAL);
     }
     let len = align_up(len, PAGE_SIZE).filter(|&len| len != 0 && len <= USER_TOP).ok_or(Errno::ENOMEM)?;
-    if offset.checked_add(len).is_none() {
+    if file.is_some() && offset.checked_add(len).is_none_or(|end| end > i64::MAX as u64) {
         return Err(Errno::EOVERFLOW);
     }
     let sharing = match flags & 0xf {
@@ -115,9 +115,14 @@ fn file_source(
         return Err(Errno::EPERM);
     }
     let pages = file.mapped().ok_or(Errno::ENODEV)?;
+    let seals = fs::tmpfs::seals::get(&**file.file()).unwrap_or(0);
+    let is_sealed = seals & (fs::tmpfs::seals::WRITE | fs::tmpfs::seals::FUTURE_WRITE) != 0;
+    if is_sealed && sharing == Sharing::Shared && rights.write {
+        return Err(Errno::EPERM);
+    }
     let allowed = Rights {
         read: true,
-        write: may_write || sharing == Sharing::Private,
+        write: (may_write && !is_sealed) || sharing == Sharing::Private,
         execute: file.may_execute(),
     };
     Ok((Source::File { file: pages, offset }, allowed))
@@ -134,6 +139,10 @@ pub(super) fn mprotect(cx: &mut Cx, address: Address, len: u64, protection: Hex)
     if protection.0 & !known != 0
         || protection.0 & (PROT_GROWSDOWN | PROT_GROWSUP) == PROT_GROWSDOWN | PROT_GROWSUP
     {
+        return Err(Errno::EINVAL);
+    }
+    let is_stack_wanted = protection.0 & (PROT_GROWSDOWN | PROT_GROWSUP) != 0;
+    if is_stack_wanted && !cx.memory.is_growing(address.0) {
         return Err(Errno::EINVAL);
     }
     cx.memory.protect(address.0, len, rights(protection.0))
@@ -291,6 +300,7 @@ pub(super) fn mlockall(cx: &mut Cx, flags: Hex) -> Result<()> {
     if flags.0 == 0 || flags.0 == ONFAULT || flags.0 & !(CURRENT | FUTURE | ONFAULT) != 0 {
         return Err(Errno::EINVAL);
     }
+    check_lock(cx, 0)?;
     if flags.0 & CURRENT != 0 {
         check_lock(cx, cx.memory.mapped_bytes().saturating_sub(cx.memory.locked_bytes()))?;
         cx.memory.set_all_locked(true)?;

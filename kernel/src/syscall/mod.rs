@@ -304,6 +304,7 @@ syscalls! {
     PIDFD_SEND_SIGNAL = signal::pidfd_send_signal(i32, i32, UserPtr<[u8; 128]>, Hex), full;
     PIDFD_OPEN = process::pidfd_open(i32, Hex), full;
     CLONE3 = process::clone3(Address, usize), partial("no namespaces, no chosen numbers");
+    PIDFD_GETFD = process::pidfd_getfd(i32, i32, Hex), full;
     CLOSE_RANGE = file::close_range(u32, u32, Hex), full;
     FACCESSAT2 = path::faccessat2(i32, UserString, u32, Hex), full;
 }

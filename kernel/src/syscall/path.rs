@@ -59,7 +59,7 @@ pub(super) fn openat(cx: &mut Cx, fd: i32, path: UserString, flags: Hex, mode: u
     let reserved = cx.files.reserve(on_exec(flags), cx.process().limits.files())?;
     let walker = walker(cx, fd, &path, &cx.cred)?;
     let file = if flags & O_TMPFILE == O_TMPFILE {
-        open_unnamed(cx, &walker, &path, flags)?
+        open_unnamed(&walker, &path, flags)?
     } else {
         open_named(cx, &walker, &path, flags, mode)?
     };
@@ -81,7 +81,15 @@ fn open_named(
     }
     Walker::check_creation(&found, flags)?;
     match &found.place {
-        Some(_) => walker.open(found.existing()?, flags, false),
+        Some(_) => {
+            let place = found.existing()?;
+            let before = (flags & O_TRUNC != 0).then(|| place.inode().attributes());
+            let file = walker.open(place, flags, false)?;
+            if let Some(before) = before.filter(|before| before.kind == FileKind::Regular) {
+                crate::shm::cut(&before, 0);
+            }
+            Ok(file)
+        }
         None => {
             let making = Making {
                 kind: FileKind::Regular,
@@ -95,20 +103,21 @@ fn open_named(
     }
 }
 
-/// O_TMPFILE: a file that no directory has.
+/// O_TMPFILE: a file that no directory has. It lives in memory, as everything does until there are disks.
 fn open_unnamed(
-    cx: &Cx,
     walker: &Walker<'_>,
     path: &[u8],
     flags: u32,
 ) -> Result<Arc<nucleus::vfs::OpenFile>> {
-    let _ = cx;
     if flags & O_ACCMODE == O_RDONLY {
         return Err(Errno::EINVAL);
     }
     let directory = walker.resolve(path, Last::Follow)?;
+    if !directory.entry.is_directory() {
+        return Err(Errno::ENOTDIR);
+    }
     directory.check(walker.cred, Access::WRITE.and(Access::EXECUTE))?;
-    Err(Errno::EOPNOTSUPP)
+    crate::shm::unnamed_file(flags & !O_TMPFILE)
 }
 
 /// open(2).
@@ -492,8 +501,11 @@ pub(super) fn truncate(cx: &mut Cx, path: UserString, size: i64) -> Result<()> {
     if size > cx.process().limits.soft(Resource::FileSize) {
         return super::file::raise(cx, Err(Errno::EFBIG));
     }
-    let _writing = nucleus::vfs::busy::InUse::writing(&place.inode().attributes())?;
-    place.change(&Change { size: Some(size), ..Change::default() })
+    let before = place.inode().attributes();
+    let _writing = nucleus::vfs::busy::InUse::writing(&before)?;
+    place.change(&Change { size: Some(size), ..Change::default() })?;
+    crate::shm::cut(&before, size);
+    Ok(())
 }
 
 /// What utimensat(2) is told: two times, or now.

@@ -12,7 +12,8 @@ use abi::{Errno, Result};
 use alloc::sync::Arc;
 use logic::cred::Capability;
 use logic::exec::{Budget, StringList};
-use logic::signal::{Signal, WaitStatus};
+use logic::fd_table::OnExec;
+use logic::signal::{CoreDump, Signal, WaitStatus};
 use nucleus::vfs::Last;
 
 use super::args::{Address, Hex, UserPtr, UserString};
@@ -69,8 +70,10 @@ pub(super) fn clone(
         exit_signal: u32::from(signal),
         stack: stack.0,
         tls,
+        number: None,
     };
-    if flags & CLONE_PIDFD != 0 && flags & abi::process::CLONE_PARENT_SETTID != 0 {
+    use abi::process::{CLONE_DETACHED, CLONE_PARENT_SETTID};
+    if flags & CLONE_PIDFD != 0 && flags & (CLONE_PARENT_SETTID | CLONE_DETACHED) != 0 {
         return Err(Errno::EINVAL);
     }
     fork::clone(cx, &request)
@@ -101,9 +104,12 @@ pub(super) fn clone3(cx: &mut Cx, arguments: Address, size: usize) -> Result<Pid
         u64::from_le_bytes(word)
     };
     let (stack, stack_size, set_tid, set_tid_size) = (word(5), word(6), word(8), word(9));
-    let is_stack_whole = (stack == 0) == (stack_size == 0);
+    const KNOWN_FLAGS: u64 = 0x3_ffff_ffff & !(abi::process::CLONE_DETACHED | CSIGNAL);
+    let is_stack_whole = (stack == 0) == (stack_size == 0)
+        && stack.checked_add(stack_size).is_some_and(|end| end <= hal::user::USER_TOP);
     let exit_signal = u32::try_from(word(4)).map_err(|_| Errno::EINVAL)?;
-    if !is_stack_whole || word(0) & CSIGNAL != 0 || set_tid != 0 || set_tid_size != 0 {
+    let is_list_whole = (set_tid == 0) == (set_tid_size == 0) && set_tid_size <= 1;
+    if !is_stack_whole || !is_list_whole || word(0) & !KNOWN_FLAGS != 0 {
         return Err(Errno::EINVAL);
     }
     let has_thread = word(0) & (abi::process::CLONE_THREAD | abi::process::CLONE_PARENT) != 0;
@@ -118,13 +124,19 @@ pub(super) fn clone3(cx: &mut Cx, arguments: Address, size: usize) -> Result<Pid
         exit_signal,
         stack: stack.checked_add(stack_size).ok_or(Errno::EINVAL)?,
         tls: word(7),
+        number: if set_tid == 0 { None } else { Some(UserPtr::<i32>::at(set_tid).read()?) },
     };
     fork::clone(cx, &request)
 }
 
 /// unshare(2) of what has no namespace.
 pub(super) fn unshare(cx: &mut Cx, flags: u64) -> Result<()> {
-    if flags & !(CLONE_FILES | CLONE_FS) != 0 {
+    // What only threads share is the caller's own if it is the only one.
+    const OF_THREADS: u64 =
+        abi::process::CLONE_THREAD | abi::process::CLONE_SIGHAND | CLONE_VM | abi::process::CLONE_SYSVSEM;
+    if flags & !(CLONE_FILES | CLONE_FS | OF_THREADS) != 0
+        || (flags & OF_THREADS != 0 && cx.process().tasks().len() > 1)
+    {
         return Err(Errno::EINVAL);
     }
     if flags & CLONE_FILES != 0 {
@@ -157,6 +169,10 @@ pub(super) fn execveat(
         return Err(Errno::EINVAL);
     }
     let mut name = path.read()?;
+    if name.is_empty() && flags.0 & AT_EMPTY_PATH == 0 {
+        return Err(Errno::ENOENT);
+    }
+    let mut is_name_lost = false;
     let stack_limit = cx.process().limits.soft(Resource::Stack);
     let program = {
         let walker = if fd == AT_FDCWD || name.first() == Some(&b'/') {
@@ -168,6 +184,7 @@ pub(super) fn execveat(
         };
         let place = if name.is_empty() && flags.0 & AT_EMPTY_PATH != 0 && fd != AT_FDCWD {
             let place = cx.files.get(fd)?.place().cloned().ok_or(Errno::EACCES)?;
+            is_name_lost = closes_on_exec(cx, fd);
             name = alloc::format!("/dev/fd/{fd}").into_bytes();
             place
         } else {
@@ -177,6 +194,7 @@ pub(super) fn execveat(
                 return Err(Errno::ELOOP);
             }
             if fd != AT_FDCWD && name.first() != Some(&b'/') {
+                is_name_lost = closes_on_exec(cx, fd);
                 let relative = alloc::string::String::from_utf8_lossy(&name).into_owned();
                 name = alloc::format!("/dev/fd/{fd}/{relative}").into_bytes();
             }
@@ -189,11 +207,24 @@ pub(super) fn execveat(
             // Linux since 5.18: no program is left without its name.
             arguments.push(b"", &mut budget)?;
         }
-        let request = exec::Request { place, name, arguments, environment, budget };
+        let request = exec::Request { place, name, arguments, environment, budget, is_name_lost };
         let personality = cx.process().personality.load(Ordering::Relaxed);
-        exec::prepare(&walker, request, personality, stack_limit, !cx.no_new_privileges)?
+        exec::prepare(&walker, request, personality, stack_limit, !cx.no_new_privileges)
     };
-    exec::change_over(cx, program)
+    match program {
+        Ok(program) => exec::change_over(cx, program),
+        Err(exec::Refusal::Error(error)) => Err(error),
+        Err(exec::Refusal::TooLate) => {
+            let status = WaitStatus::Signaled { signal: Signal::SEGV, core: CoreDump::None };
+            signals::end(cx.process(), status);
+            Ok(())
+        }
+    }
+}
+
+fn closes_on_exec(cx: &Cx, fd: i32) -> bool {
+    let on_exec = u32::try_from(fd).map(|fd| cx.files.with(|files| files.on_exec(fd)));
+    matches!(on_exec, Ok(Ok(OnExec::Close)))
 }
 
 /// The strings that an array of pointers leads to.
@@ -288,6 +319,7 @@ pub(super) fn waitid(
             WaitFor::Group(tree::with(|tree| tree.node(cx.process().pid).map(|node| node.group))?)
         }
         P_PGID => WaitFor::Group(Pid::from_arg(id).ok_or(Errno::EINVAL)?),
+        P_PIDFD if id < 0 => return Err(Errno::EINVAL),
         P_PIDFD => {
             let file = cx.files.get(id)?;
             let process = pidfd::process_of(&file).ok_or(Errno::EBADF)?;
@@ -517,6 +549,25 @@ pub(super) fn pidfd_open(cx: &mut Cx, pid: i32, flags: Hex) -> Result<u32> {
     let process =
         tree::process(pid).map_err(|_| if tree::task(pid).is_ok() { Errno::EINVAL } else { Errno::ESRCH })?;
     Ok(pidfd::reserve(cx)?.publish(pidfd::open(&process, flags.0)))
+}
+
+/// pidfd_getfd(2).
+pub(super) fn pidfd_getfd(cx: &mut Cx, fd: i32, target: i32, flags: Hex) -> Result<u32> {
+    if flags.0 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let file = cx.files.get(fd)?;
+    let process = pidfd::process_of(&file).ok_or(Errno::EBADF)?;
+    let task = process.any_task().ok_or(Errno::ESRCH)?;
+    let other = task.cred().user;
+    let me = &cx.cred.user;
+    let is_same = me.file == other.real && me.file == other.effective && me.file == other.saved;
+    if !is_same && !cx.cred.has(Capability::SysPtrace) {
+        return Err(Errno::EPERM);
+    }
+    let files = task.state.lock().files.clone().ok_or(Errno::ESRCH)?;
+    let found = files.get(target)?;
+    cx.files.insert(found, 0, OnExec::Close, cx.process().limits.files())
 }
 
 /// personality(2).

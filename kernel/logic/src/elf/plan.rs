@@ -150,11 +150,13 @@ impl Header {
         let headers = ProgramHeader::parse_all(table);
         let loads = headers.clone().filter(|header| header.kind == PT_LOAD && header.memory_len != 0);
         let kind = if self.is_position_independent { ImageKind::Relocatable } else { ImageKind::Fixed };
+        // First what Linux finds out first: an interpreter that is none is an error of the caller's.
+        let interpreter = interpreter(headers.clone(), file_len)?;
         let plan = LoadPlan {
             segments: segments(loads.clone(), file_len, kind.limits(limits))?,
             kind,
             entry: self.entry,
-            interpreter: interpreter(headers.clone(), file_len)?,
+            interpreter,
             stack: stack_flag(headers),
             program_headers: loads.clone().find_map(|load| self.address_of_table(&load)),
             program_header_count: self.count,
@@ -259,7 +261,7 @@ fn interpreter(
     let range = header.file_range();
     match range.end() {
         Some(end) if end <= file_len => Ok(Some(range)),
-        _ => Err(ElfError::FileTooShort),
+        _ => Err(ElfError::InterpreterPastEnd),
     }
 }
 

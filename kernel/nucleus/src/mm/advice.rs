@@ -6,8 +6,8 @@ use abi::{Errno, Result};
 use hal::frames::SharedFrame;
 use hal::paging::PageSize;
 use hal::user::{AccessKind, USER_TOP};
-use logic::addr::{PAGE_SIZE, VirtAddr, to_usize};
-use logic::vma::{Area, AtFork, Sharing};
+use logic::addr::{PAGE_SIZE, VirtAddr, align_up, to_usize};
+use logic::vma::{Area, AtFork, Growth, Sharing};
 
 use super::fault::FaultError;
 use super::memory::Memory;
@@ -30,9 +30,12 @@ impl Memory {
     /// Forgets the pages of a range: private ones are zero, or as in the file, at the next touch.
     ///
     /// # Errors
-    /// ENOMEM where nothing is mapped, after the rest was done.
+    /// EINVAL for locked memory; ENOMEM where nothing is mapped, after the rest was done.
     pub fn discard(&self, range: Range<u64>) -> Result<()> {
         let areas = self.areas.lock();
+        if areas.map.overlapping(range.clone()).any(|area| area.is_locked) {
+            return Err(Errno::EINVAL);
+        }
         for area in areas.map.overlapping(range.clone()) {
             let part = area.start.max(range.start)..area.end.min(range.end);
             let [start, end] = [part.start, part.end].map(VirtAddr::new);
@@ -58,6 +61,39 @@ impl Memory {
             return Err(Errno::EINVAL);
         }
         areas.map.change(range, |area| area.at_fork = at_fork)
+    }
+
+    /// Takes away what is mapped of a file from `size` on: it was cut. Private copies go too, as on Linux.
+    ///
+    /// # Errors
+    /// ENOMEM if a large page must be split and cannot.
+    pub fn cut_file(&self, identity: (u64, u64), size: u64) -> Result<()> {
+        let areas = self.areas.lock();
+        for area in areas.map.iter() {
+            let Source::File { file, offset } = &area.backing else { continue };
+            let kept = align_up(size.saturating_sub(*offset), PAGE_SIZE).unwrap_or(u64::MAX);
+            if kept < area.len() && file.identity() == identity {
+                let [start, end] = [area.start + kept, area.end].map(VirtAddr::new);
+                self.space.unmap(start, end, start, start)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a file is mapped so that writes reach it.
+    pub fn writes_file(&self, identity: (u64, u64)) -> bool {
+        let areas = self.areas.lock();
+        areas.map.iter().any(|area| match &area.backing {
+            Source::File { file, .. } => {
+                area.sharing == Sharing::Shared && area.allowed.write && file.identity() == identity
+            }
+            Source::Anonymous => false,
+        })
+    }
+
+    /// Whether an area that grows is mapped at `address`.
+    pub fn is_growing(&self, address: u64) -> bool {
+        self.areas.lock().map.find(address).is_some_and(|area| area.growth == Growth::Down)
     }
 
     /// Whether every byte of a range is mapped.

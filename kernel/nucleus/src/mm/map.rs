@@ -231,7 +231,11 @@ impl Memory {
             return Ok(());
         }
         let mut areas = self.areas.lock();
-        if !areas.map.covers(range.clone()) {
+        // What comes before a hole is changed all the same.
+        let end = areas.map.covered_until(range.start).min(range.end);
+        let is_whole = end == range.end;
+        let range = range.start..end;
+        if range.is_empty() {
             return Err(Errno::ENOMEM);
         }
         let is_allowed = |allowed: Rights| {
@@ -257,7 +261,8 @@ impl Memory {
         areas.committed = areas.committed + after - before;
         // A write of a private page faults first: it may be shared with a parent or a file.
         let [start, end] = [range.start, range.end].map(VirtAddr::new);
-        self.space.protect(start, end, protection_of(rights).without_write())
+        self.space.protect(start, end, protection_of(rights).without_write())?;
+        if is_whole { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
     /// brk(2): the end of the heap afterwards, whether it moved or not.
@@ -355,7 +360,10 @@ impl Memory {
             return Err(Errno::EINVAL);
         }
         let (old_len, new_len) = (vma::whole_pages(old_len)?, vma::whole_pages(new_len)?);
-        let old_range = check_range(old, old_len).map_err(|_| Errno::EINVAL)?;
+        if new_len > USER_TOP {
+            return Err(Errno::EINVAL);
+        }
+        let old_range = check_range(old, old_len).map_err(|_| Errno::EFAULT)?;
         let mut areas = self.areas.lock();
         let area = areas.map.find(old).ok_or(Errno::EFAULT)?.clone();
         if old_len == 0 && area.sharing == Sharing::Private {
