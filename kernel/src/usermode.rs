@@ -31,7 +31,7 @@ pub(crate) fn start(mut cx: Cx, set_tid: Option<u64>) {
 fn run(cx: &mut Cx) -> Option<u8> {
     loop {
         let mut interrupted = None;
-        match cx.context.run() {
+        match cx.context.run(&cx.task.user_time) {
             Trap::SystemCall => {
                 let number = cx.context.call_number();
                 match syscall::dispatch(cx, number) {

@@ -244,6 +244,8 @@ pub const MUNLOCKALL: usize = 152;
 pub const PRCTL: usize = 157;
 /// arch_prctl(2).
 pub const ARCH_PRCTL: usize = 158;
+/// adjtimex(2).
+pub const ADJTIMEX: usize = 159;
 /// setrlimit(2).
 pub const SETRLIMIT: usize = 160;
 /// chroot(2).
@@ -354,6 +356,8 @@ pub const PWRITEV: usize = 296;
 pub const RT_TGSIGQUEUEINFO: usize = 297;
 /// prlimit64(2).
 pub const PRLIMIT64: usize = 302;
+/// clock_adjtime(2).
+pub const CLOCK_ADJTIME: usize = 305;
 /// getcpu(2).
 pub const GETCPU: usize = 309;
 /// sched_setattr(2).

@@ -8,6 +8,17 @@ pub fn now_ns() -> u64 {
     arch::clock::now_ns()
 }
 
+/// The cycle counter. [`cycles_to_ns`] is for spans of it; it does not start at zero.
+#[inline(always)]
+pub(crate) fn cycles() -> u64 {
+    arch::clock::cycles()
+}
+
+/// How long `cycles` of the cycle counter are; 0 before the clock is known.
+pub(crate) fn cycles_to_ns(cycles: u64) -> u64 {
+    arch::clock::cycles_to_ns(cycles)
+}
+
 /// Lets this CPU's timer interrupt come at `deadline_ns`, at once if that has passed; `None` stops it.
 pub fn arm(deadline_ns: Option<u64>) {
     arch::clock::arm(deadline_ns);

@@ -4,6 +4,7 @@
 //! the whole way of a system call. Only the thread itself touches its context.
 
 mod signal_frame;
+mod user_time;
 
 use logic::addr::VirtAddr;
 
@@ -13,6 +14,7 @@ use crate::cpu;
 use crate::trap::Registers;
 
 pub use signal_frame::{AlternateStack, Delivery, Restored};
+pub use user_time::UserTime;
 
 /// First address programs cannot have.
 pub const USER_TOP: u64 = arch::USER_TOP;
@@ -176,11 +178,12 @@ impl UserContext {
     }
 
     /// Runs user code on behalf of the running thread until it traps. Interrupts are on before and
-    /// after, off while user mode is entered and left; an interrupt that ended user mode is handled by then.
+    /// after, off while user mode is entered and left; an interrupt that ended user mode is handled by then. `time` counts
+    /// what user code took.
     ///
     /// # Panics
     /// If the running thread has no FPU state: a kernel thread.
-    pub fn run(&mut self) -> Trap {
+    pub fn run(&mut self, time: &UserTime) -> Trap {
         // A return to an address that is not canonical would fault in the kernel: report what the program would see.
         if self.registers.rip >= USER_TOP {
             return Trap::Exception { vector: arch::VECTOR_GENERAL_PROTECTION, error: 0 };
@@ -189,7 +192,9 @@ impl UserContext {
         debug_assert!(cpu::irqs_enabled(), "user mode is entered from ordinary thread code");
         let _ = cpu::irq_off();
         context::load_user_state(self.fs_base, self.gs_base);
+        time.start();
         arch::context::enter_user(&mut self.registers);
+        time.stop();
         let trap = arch::classify(&self.registers);
         cpu::irq_on();
         trap

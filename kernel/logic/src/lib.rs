@@ -12,6 +12,8 @@
 //! - `heap`: the indexed heap under `runq` and `timers`.
 //! - [`runq`]: who runs next on a processor.
 //! - [`timers`]: what is due when on a processor.
+//! - [`interval`]: when a timer of a program is due, and how often it was.
+//! - [`cpu_time`]: CPU time against its limits.
 //! - [`cmdline`]: the kernel's command line in Linux's language.
 //! - [`ranks`]: the order in which locks are taken.
 //! - [`calibrate`]: counter frequencies and tick conversions.
@@ -22,6 +24,7 @@
 //! - [`cpio`]: reader of the initramfs's archive format.
 //! - [`elf`]: what to map to run a program.
 //! - [`calendar`]: dates and seconds.
+//! - [`adjust`]: the quality of the clock, and changes to it.
 //! - [`cred`]: who may do what.
 //! - [`vma`]: the areas of a user address space.
 //! - [`exec`]: scripts, arguments and the first stack of a program.
@@ -49,10 +52,12 @@ pub mod buddy;
 pub mod zones;
 
 pub mod calibrate;
+pub mod cpu_time;
 pub mod cpuset;
 pub mod events;
 pub mod frame_cache;
 mod heap;
+pub mod interval;
 pub mod ranks;
 pub mod rate;
 pub mod ring;
@@ -65,6 +70,7 @@ pub mod cmdline;
 pub mod cpio;
 pub mod elf;
 pub mod calendar;
+pub mod adjust;
 pub mod cred;
 pub mod vma;
 pub mod exec;

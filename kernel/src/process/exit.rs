@@ -28,7 +28,7 @@ pub(crate) fn end_task(cx: Cx, code: Option<u8>) {
     let status = WaitStatus::Exited(code.unwrap_or(0));
     let task = cx.task.clone();
     let process = task.process.clone();
-    process.times.add(&task.times());
+    process.times.note_peak(cx.memory.peak_pages());
     {
         let held = {
             let mut state = task.state.lock();
@@ -72,6 +72,9 @@ fn leave(process: &Arc<Process>, task: &Arc<super::task::Task>, status: WaitStat
             let place = shared.tasks.iter().position(|other| Arc::ptr_eq(other, task));
             place.map(|place| shared.tasks.swap_remove(place))
         };
+        if gone.is_some() {
+            process.times.add(&task.times());
+        }
         // A process whose every task called exit(2) ends as its first one did.
         if is_last && shared.ending.is_none() {
             shared.ending = shared.leader_status.or(Some(status));

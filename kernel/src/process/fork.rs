@@ -20,13 +20,14 @@ use logic::signal::{Pending, Signal};
 use nucleus::mm::Memory;
 use nucleus::sched::{self, Thread, Wait, WaitQueue};
 
+use super::cpu_time::CpuTimers;
 use super::files::{Files, FsContext};
 use super::limits::Resource;
 use super::pid::Pid;
 use super::task::{Cx, Process, Released, Shared, Task, TaskState, Times};
 use super::timers::Timers;
 use super::users::Slot;
-use super::{pidfd, tree};
+use super::{cpu_time, pidfd, tree};
 
 /// What clone3(2) asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -143,6 +144,7 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
         pidfd.publish(pidfd::open(&task.process, 0));
     }
     publish(&task, parent, request);
+    cpu_time::watch_new(&task);
     sched::start(&thread);
     if let Some(vfork) = vfork {
         wait_for_release(cx, &vfork);
@@ -260,6 +262,7 @@ fn child_process(cx: &Cx, pid: Pid, request: &CloneRequest) -> Result<Arc<Proces
         children_times: Times::default(),
         executable: Lock::new(parent.executable.lock().clone()),
         timers: Timers::new(),
+        cpu_timers: CpuTimers::new(),
         was_stopped: AtomicBool::new(false),
         is_traced: AtomicBool::new(parent.is_traced.load(Ordering::Relaxed)),
         has_execed: AtomicBool::new(false),

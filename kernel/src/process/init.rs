@@ -19,6 +19,7 @@ use nucleus::mm::{Layout, Memory};
 use nucleus::sched::{self, Thread, WaitQueue};
 use nucleus::vfs::{Last, OpenFile, Place};
 
+use super::cpu_time::CpuTimers;
 use super::files::{Files, FsContext};
 use super::limits::{Limits, Resource};
 use super::pid::Pid;
@@ -105,6 +106,7 @@ fn first_cx(number: Pid, root: &Place, entry: Entry) -> Result<Cx> {
         children_times: Times::default(),
         executable: Lock::new(None),
         timers: Timers::new(),
+        cpu_timers: CpuTimers::new(),
         was_stopped: AtomicBool::new(false),
         is_traced: AtomicBool::new(false),
         has_execed: AtomicBool::new(false),

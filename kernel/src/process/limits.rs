@@ -90,6 +90,11 @@ impl Limits {
         Ok(())
     }
 
+    /// Moves the limit that counts: that of CPU time, when it was reached.
+    pub(crate) fn set_soft(&self, resource: Resource, soft: u64) {
+        self.0[resource as usize].0.store(soft, Ordering::Relaxed);
+    }
+
     /// How many files may be open.
     pub(crate) fn files(&self) -> u32 {
         u32::try_from(self.soft(Resource::Files)).unwrap_or(u32::MAX).min(1 << 20)

@@ -4,6 +4,7 @@
 //! - [`pid`]: numbers.
 //! - [`files`]: what tasks share of files.
 //! - [`limits`]: resource limits.
+//! - [`cpu_time`]: clocks of CPU time and its limit.
 //! - [`users`]: how many tasks each user has.
 //! - [`timers`]: timers of a process.
 //! - [`task`]: what a process and a task are.
@@ -21,6 +22,7 @@
 pub(crate) mod pid;
 pub(crate) mod files;
 pub(crate) mod limits;
+pub(crate) mod cpu_time;
 pub(crate) mod users;
 pub(crate) mod timers;
 pub(crate) mod task;

@@ -6,21 +6,23 @@
 
 use alloc::sync::Arc;
 
-use abi::signal::{SA_NOCLDSTOP, SA_NOCLDWAIT, SA_ONSTACK, SA_RESTART, SIG_IGN, SS_AUTODISARM, SS_DISABLE};
+use abi::signal::{
+    SA_NOCLDSTOP, SA_NOCLDWAIT, SA_ONSTACK, SA_RESTART, SI_TIMER, SIG_IGN, SS_AUTODISARM, SS_DISABLE,
+};
 use abi::{Errno, Result};
 use core::sync::atomic::Ordering;
 use hal::user::{AlternateStack, Delivery};
 use logic::cred::Cred;
 use logic::signal::{
-    Action, CoreDump, CpuTimes, Disposition, Pending, Queueing, Sender, Signal, SignalInfo, SignalSet,
-    WaitStatus, disposition,
+    Action, CoreDump, CpuTimes, Disposition, Pending, Posted, Queueing, Sender, Signal, SignalInfo,
+    SignalSet, WaitStatus, disposition,
 };
 use nucleus::sched::Wait;
 
 use super::limits::Resource;
 use super::pid::Pid;
 use super::task::{Cx, Process, Shared, Task};
-use super::tree;
+use super::{timers, tree};
 
 /// Whom a signal is for.
 #[derive(Clone, Copy)]
@@ -31,12 +33,12 @@ enum Target<'a> {
 
 /// Sends a signal to a process; any of its tasks may take it.
 pub(crate) fn send(process: &Arc<Process>, info: SignalInfo) -> Result<()> {
-    post(process, Target::Process, info)
+    post(process, Target::Process, info).map(|_| ())
 }
 
 /// Sends a signal to one task.
 pub(crate) fn send_to_task(task: &Arc<Task>, info: SignalInfo) -> Result<()> {
-    post(&task.process, Target::Task(task), info)
+    post(&task.process, Target::Task(task), info).map(|_| ())
 }
 
 /// Makes a signal that cannot be put off happen to the running task: a fault. If it is blocked or ignored, its default
@@ -56,24 +58,34 @@ pub(crate) fn force(task: &Arc<Task>, info: SignalInfo) {
     task.interrupt();
 }
 
-fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<()> {
+/// Sends a timer's signal to a process; whether it is in the queue, so that [`take`] will tell the timer.
+pub(crate) fn queue(process: &Arc<Process>, info: SignalInfo) -> bool {
+    post(process, Target::Process(process), info) == Ok(Posted::Queued)
+}
+
+/// The same to one task.
+pub(crate) fn queue_to_task(task: &Arc<Task>, info: SignalInfo) -> bool {
+    post(&task.process, Target::Task(task), info) == Ok(Posted::Queued)
+}
+
+fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<Posted> {
     let signal = info.signal();
     let mut shared = process.shared.lock();
     if shared.ending.is_some() {
-        return Ok(());
+        return Ok(Posted::Merged);
     }
-    let Some(first) = shared.tasks.first().cloned() else { return Ok(()) };
+    let Some(first) = shared.tasks.first().cloned() else { return Ok(Posted::Merged) };
     settle_conflicts(process, &mut shared, signal);
     let main = match target {
         Target::Process => &first,
         Target::Task(task) => task,
     };
     if is_dropped(process, main, signal) {
-        return Ok(());
+        return Ok(Posted::Merged);
     }
     if signal == Signal::KILL {
         end_locked(process, &mut shared, WaitStatus::Signaled { signal, core: CoreDump::None });
-        return Ok(());
+        return Ok(Posted::Marked);
     }
     let queued = shared.pending.queued() as u64;
     let queueing = if queued < process.limits.soft(Resource::PendingSignals) {
@@ -81,21 +93,23 @@ fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<
     } else {
         Queueing::Exhausted
     };
-    match target {
+    let posted = match target {
         Target::Process => {
-            shared.pending.post(info, queueing)?;
+            let posted = shared.pending.post(info, queueing)?;
             if let Some(taker) = shared.tasks.iter().find(|task| !task.blocked().contains(signal)) {
                 taker.interrupt();
             }
+            posted
         }
         Target::Task(task) => {
-            task.state.lock().pending.post(info, queueing)?;
+            let posted = task.state.lock().pending.post(info, queueing)?;
             if !task.blocked().contains(signal) {
                 task.interrupt();
             }
+            posted
         }
-    }
-    Ok(())
+    };
+    Ok(posted)
 }
 
 /// A stop forgets a pending SIGCONT and the other way round; SIGCONT lets a stopped process go on even if it is blocked
@@ -160,7 +174,8 @@ pub(crate) fn pending(task: &Task) -> SignalSet {
 /// Takes the next signal that `mask` lets through: the task's own first.
 pub(crate) fn take(task: &Task, mask: SignalSet) -> Option<SignalInfo> {
     let own = task.state.lock().pending.take(mask);
-    own.or_else(|| task.process.shared.lock().pending.take(mask))
+    let info = own.or_else(|| task.process.shared.lock().pending.take(mask))?;
+    Some(if info.code() == SI_TIMER { timers::taken(&task.process, info) } else { info })
 }
 
 /// Tells the parent that a child changed its state, which the tree has noted.

@@ -11,13 +11,14 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use hal::boot::Text;
 use hal::rank;
 use hal::spin::{Lock, Once};
-use hal::user::{AccessKind, AlternateStack, UserContext};
+use hal::user::{AccessKind, AlternateStack, UserContext, UserTime};
 use logic::cred::Cred;
 use logic::signal::{Actions, Pending, Signal, SignalSet, WaitStatus};
 use nucleus::mm::{FaultError, Memory};
 use nucleus::sched::{Owner, Thread, WaitQueue};
 use nucleus::vfs::{Place, busy::InUse};
 
+use super::cpu_time::{CpuTimers, Spent};
 use super::files::{Files, FsContext};
 use super::limits::Limits;
 use super::pid::Pid;
@@ -50,6 +51,8 @@ pub(crate) struct Process {
     pub(crate) executable: Lock<Option<Executable>, rank::TaskState>,
     /// Its timers.
     pub(crate) timers: Timers,
+    /// Timers on its clock.
+    pub(crate) cpu_timers: CpuTimers,
     /// It was stopped, and its parent has not been told that it goes on.
     pub(crate) was_stopped: AtomicBool,
     /// Its system calls are printed.
@@ -121,6 +124,11 @@ impl Times {
         }
     }
 
+    /// Notes how many pages there were at once.
+    pub(crate) fn note_peak(&self, pages: u64) {
+        self.peak_pages.fetch_max(pages, Ordering::Relaxed);
+    }
+
     /// Adds others.
     pub(crate) fn add(&self, more: &TimesNow) {
         self.user_ns.fetch_add(more.user_ns, Ordering::Relaxed);
@@ -161,8 +169,8 @@ pub(crate) struct Task {
     pub(crate) must_end: AtomicBool,
     /// Page faults that needed no disk.
     pub(crate) minor_faults: AtomicU64,
-    /// CPU time in system calls.
-    pub(crate) system_ns: AtomicU64,
+    /// Its time in user mode.
+    pub(crate) user_time: UserTime,
 }
 
 /// What others may ask a task.
@@ -198,7 +206,7 @@ impl Task {
             blocked: AtomicU64::new(blocked.bits()),
             must_end: AtomicBool::new(false),
             minor_faults: AtomicU64::new(0),
-            system_ns: AtomicU64::new(0),
+            user_time: UserTime::new(),
         })
     }
 
@@ -251,16 +259,22 @@ impl Task {
         self.state.lock().cred.clone()
     }
 
+    /// CPU time so far.
+    pub(crate) fn spent(&self) -> Spent {
+        let user_ns = self.user_time.ns();
+        let all_ns = self.thread().map_or(0, |thread| thread.ran_ns());
+        Spent { user_ns: user_ns.min(all_ns), all_ns }
+    }
+
     /// CPU time and faults so far.
     pub(crate) fn times(&self) -> TimesNow {
-        let ran = self.thread().map_or(0, |thread| thread.ran_ns());
-        let system_ns = self.system_ns.load(Ordering::Relaxed).min(ran);
+        let Spent { user_ns, all_ns } = self.spent();
         TimesNow {
-            user_ns: ran - system_ns,
-            system_ns,
+            user_ns,
+            system_ns: all_ns - user_ns,
             switches: self.thread().map_or(0, |thread| thread.switches()),
             minor_faults: self.minor_faults.load(Ordering::Relaxed),
-            peak_pages: self.memory().map_or(0, |memory| memory.peak_pages()),
+            peak_pages: self.state.lock().memory.as_ref().map_or(0, |memory| memory.peak_pages()),
         }
     }
 }
@@ -268,6 +282,10 @@ impl Task {
 impl Owner for Task {
     fn as_any(self: Arc<Self>) -> Arc<dyn core::any::Any + Send + Sync> {
         self
+    }
+
+    fn ran_out(&self) {
+        super::cpu_time::look(self);
     }
 
     fn resolve_fault(&self, address: u64, access: AccessKind) -> bool {
@@ -288,8 +306,20 @@ impl Owner for Task {
 impl Process {
     /// CPU time and faults of all tasks, those that are over too.
     pub(crate) fn total_times(&self) -> TimesNow {
-        let tasks = self.tasks();
-        tasks.iter().fold(self.times.now(), |sum, task| sum.plus(task.times()))
+        // A task that leaves adds its times under this lock too.
+        let shared = self.shared.lock();
+        shared.tasks.iter().fold(self.times.now(), |sum, task| sum.plus(task.times()))
+    }
+
+    /// CPU time of all tasks, those that are over too.
+    pub(crate) fn spent(&self) -> Spent {
+        let shared = self.shared.lock();
+        let gone = self.times.now();
+        let gone = Spent { user_ns: gone.user_ns, all_ns: gone.user_ns + gone.system_ns };
+        shared.tasks.iter().fold(gone, |sum, task| {
+            let spent = task.spent();
+            Spent { user_ns: sum.user_ns + spent.user_ns, all_ns: sum.all_ns + spent.all_ns }
+        })
     }
 
     /// Its tasks.
@@ -352,6 +382,8 @@ pub(crate) type Entry = fn(Cx, Option<u64>);
 pub(crate) enum Restart {
     /// A sleep on the monotonic clock until then; where the rest is reported.
     Sleep { deadline_ns: u64, remainder: u64 },
+    /// The same on a clock of CPU time.
+    CpuSleep { clock: i32, deadline_ns: u64, remainder: u64 },
     /// poll(2) until then.
     Poll { fds: u64, count: u32, deadline_ns: u64 },
     /// A futex wait until then.

@@ -66,7 +66,7 @@ fn look(me: &Arc<Process>, whom: WaitFor, options: u32) -> Result<Waited> {
         let is_over = matches!(status, WaitStatus::Exited(_) | WaitStatus::Signaled { .. });
         Ok((process, status, is_over))
     })?;
-    let times = process.times.now().plus(process.children_times.now());
+    let times = process.total_times().plus(process.children_times.now());
     let uid = process.any_task().map_or(0, |task| task.cred().user.real);
     if is_over {
         me.children_times.add(&times);

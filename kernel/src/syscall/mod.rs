@@ -19,6 +19,7 @@ mod time;
 
 use abi::time::{Timespec, Timeval};
 use abi::{Errno, Result, sysno};
+use logic::adjust::Timex;
 
 use crate::process::Cx;
 use crate::trace;
@@ -142,7 +143,7 @@ syscalls! {
     NANOSLEEP = time::nanosleep(UserPtr<Timespec>, UserPtr<Timespec>), full;
     GETITIMER = time::getitimer(u32, UserPtr<[Timeval; 2]>), full;
     ALARM = time::alarm(u32), full;
-    SETITIMER = time::setitimer(u32, UserPtr<[Timeval; 2]>, UserPtr<[Timeval; 2]>), partial("CPU-time timers are refused");
+    SETITIMER = time::setitimer(u32, UserPtr<[Timeval; 2]>, UserPtr<[Timeval; 2]>), full;
     GETPID = process::getpid(), full;
     SENDFILE = file::sendfile(i32, i32, UserPtr<u64>, usize), full;
     CLONE = process::clone(u64, Address, Address, Address, u64), partial("no namespaces");
@@ -228,6 +229,7 @@ syscalls! {
     MUNLOCKALL = memory::munlockall(), full;
     PRCTL = process::prctl(u32, u64, u64, u64, u64), partial("the options of issue 3");
     ARCH_PRCTL = process::arch_prctl(u32, u64), full;
+    ADJTIMEX = time::adjtimex(UserPtr<Timex>), partial("the clock is set, not slewed");
     SETRLIMIT = process::setrlimit(u32, UserPtr<[u64; 2]>), full;
     CHROOT = path::chroot(UserString), full;
     SYNC = file::sync(), full;
@@ -246,7 +248,7 @@ syscalls! {
     GETDENTS64 = file::getdents64(i32, Address, u32), full;
     SET_TID_ADDRESS = process::set_tid_address(Address), full;
     RESTART_SYSCALL = time::restart_syscall(), full;
-    TIMER_CREATE = time::timer_create(i32, UserPtr<[u32; 16]>, UserPtr<u32>), partial("not for CPU-time clocks");
+    TIMER_CREATE = time::timer_create(i32, UserPtr<[u32; 16]>, UserPtr<u32>), full;
     TIMER_SETTIME = time::timer_settime(i32, Hex, UserPtr<[Timespec; 2]>, UserPtr<[Timespec; 2]>), full;
     TIMER_GETTIME = time::timer_gettime(i32, UserPtr<[Timespec; 2]>), full;
     TIMER_GETOVERRUN = time::timer_getoverrun(i32), full;
@@ -283,6 +285,7 @@ syscalls! {
     PWRITEV = file::pwritev(i32, Address, usize, i64), full;
     RT_TGSIGQUEUEINFO = signal::rt_tgsigqueueinfo(i32, i32, i32, UserPtr<[u8; 128]>), full;
     PRLIMIT64 = process::prlimit64(i32, u32, UserPtr<[u64; 2]>, UserPtr<[u64; 2]>), full;
+    CLOCK_ADJTIME = time::clock_adjtime(i32, UserPtr<Timex>), partial("the clock is set, not slewed");
     GETCPU = info::getcpu(UserPtr<u32>, UserPtr<u32>), full;
     SCHED_SETATTR = sched::sched_setattr(i32, UserPtr<[u32; 12]>, Hex), partial("no deadline class");
     SCHED_GETATTR = sched::sched_getattr(i32, UserPtr<[u32; 12]>, u32, Hex), full;

@@ -21,7 +21,7 @@ use crate::process::fork::{self, CloneRequest};
 use crate::process::limits::{Limit, Resource};
 use crate::process::task::TimesNow;
 use crate::process::wait::{self, WaitFor, Waited};
-use crate::process::{Cx, Pid, Process, exec, pidfd, signals, tree};
+use crate::process::{Cx, Pid, Process, cpu_time, exec, pidfd, signals, tree};
 
 /// getpid(2).
 #[inline]
@@ -486,8 +486,12 @@ pub(super) fn prlimit64(
     old.write_optional(&[before.soft, before.hard])
 }
 
-/// Limits that memory itself watches.
-fn apply_limit(process: &Process, number: usize, soft: u64) {
+/// Limits that memory or the scheduler watches.
+fn apply_limit(process: &Arc<Process>, number: usize, soft: u64) {
+    if number == Resource::Cpu as usize {
+        cpu_time::watch(process);
+        return;
+    }
     let Some(memory) = process.any_task().and_then(|task| task.memory()) else { return };
     let limits = &memory.limits;
     let target = match number {

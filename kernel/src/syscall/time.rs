@@ -3,24 +3,26 @@
 use abi::time::{NANOS, Timespec, Timeval};
 use abi::{Errno, Result};
 use alloc::sync::Arc;
+use hal::rank;
+use hal::spin::Lock;
 use hal::time::now_ns;
+use logic::adjust::{Discipline, Timex};
 use logic::cred::Capability;
 use logic::signal::Signal;
 use nucleus::clock;
-use nucleus::sched::{Wait, block_until_any};
+use nucleus::sched::{self, Wait, block_until_any};
 
 use super::args::{Hex, UserPtr};
+use crate::process::cpu_time::{CpuClock, Share};
 use crate::process::task::Restart;
-use crate::process::timers::{Notify, Setting, Timer};
+use crate::process::timers::{Base, Interval, Notify, Setting, Timer};
 use crate::process::{Cx, Pid, tree};
 
 /// A clock of clock_gettime(2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clock {
     Realtime,
     Monotonic,
-    ProcessCpu(Pid),
-    ThreadCpu(Pid),
+    Cpu(CpuClock),
 }
 
 fn clock(cx: &Cx, id: i32) -> Result<Clock> {
@@ -29,8 +31,8 @@ fn clock(cx: &Cx, id: i32) -> Result<Clock> {
         0 | 5 | 8 | 11 => Clock::Realtime,
         // Monotonic, raw, coarse, boot time and its alarm form.
         1 | 4 | 6 | 7 | 9 => Clock::Monotonic,
-        2 => Clock::ProcessCpu(cx.process().pid),
-        3 => Clock::ThreadCpu(cx.task.tid()),
+        2 => Clock::Cpu(CpuClock::of_process(cx.process(), Share::All)),
+        3 => Clock::Cpu(CpuClock::of_task(&cx.task, Share::All)),
         id if id < 0 => cpu_clock(cx, id)?,
         _ => return Err(Errno::EINVAL),
     })
@@ -39,10 +41,12 @@ fn clock(cx: &Cx, id: i32) -> Result<Clock> {
 /// The clock of another process or thread: its number, inverted, above three bits that say which (clock_getcpuclockid(3)).
 fn cpu_clock(cx: &Cx, id: i32) -> Result<Clock> {
     const THREAD: i32 = 4;
-    const WHICH: i32 = 3;
-    if id & WHICH == WHICH {
-        return Err(Errno::EINVAL);
-    }
+    let share = match id & 3 {
+        // All time; as the scheduler counts it, which is the same here.
+        0 | 2 => Share::All,
+        1 => Share::User,
+        _ => return Err(Errno::EINVAL),
+    };
     let number = !(id >> 3);
     let is_thread = id & THREAD != 0;
     let pid = match Pid::from_arg(number) {
@@ -51,27 +55,20 @@ fn cpu_clock(cx: &Cx, id: i32) -> Result<Clock> {
         None => cx.process().pid,
     };
     if is_thread {
-        tree::task(pid).map_err(|_| Errno::EINVAL)?;
-        Ok(Clock::ThreadCpu(pid))
+        let task = tree::task(pid).map_err(|_| Errno::EINVAL)?;
+        Ok(Clock::Cpu(CpuClock::of_task(&task, share)))
     } else {
-        tree::process(pid).map_err(|_| Errno::EINVAL)?;
-        Ok(Clock::ProcessCpu(pid))
+        let process = tree::process(pid).map_err(|_| Errno::EINVAL)?;
+        Ok(Clock::Cpu(CpuClock::of_process(&process, share)))
     }
 }
 
 impl Clock {
-    fn now(self) -> Result<u64> {
+    fn now(&self) -> Result<u64> {
         Ok(match self {
             Clock::Realtime => clock::realtime_ns(),
             Clock::Monotonic => now_ns(),
-            Clock::ProcessCpu(pid) => {
-                let times = tree::process(pid).map_err(|_| Errno::EINVAL)?.total_times();
-                times.user_ns + times.system_ns
-            }
-            Clock::ThreadCpu(tid) => {
-                let times = tree::task(tid).map_err(|_| Errno::EINVAL)?.times();
-                times.user_ns + times.system_ns
-            }
+            Clock::Cpu(clock) => clock.now().map_err(|_| Errno::EINVAL)?,
         })
     }
 }
@@ -101,6 +98,29 @@ pub(super) fn clock_settime(cx: &mut Cx, id: i32, from: UserPtr<Timespec>) -> Re
     }
     clock::set_realtime_ns(now);
     Ok(())
+}
+
+static DISCIPLINE: Lock<Discipline, rank::Table> = Lock::new(Discipline::new());
+
+/// adjtimex(2).
+pub(super) fn adjtimex(cx: &mut Cx, request: UserPtr<Timex>) -> Result<u32> {
+    let mut timex = request.read()?;
+    let now = clock::realtime_ns();
+    let outcome = DISCIPLINE.lock().adjust(&mut timex, cx.cred.has(Capability::SysTime), now)?;
+    if outcome.step_ns != 0 {
+        clock::set_realtime_ns(clock::realtime_ns().saturating_add_signed(outcome.step_ns));
+    }
+    request.write(&timex)?;
+    Ok(outcome.state)
+}
+
+/// clock_adjtime(2).
+pub(super) fn clock_adjtime(cx: &mut Cx, id: i32, request: UserPtr<Timex>) -> Result<u32> {
+    if id != 0 {
+        clock(cx, id)?;
+        return Err(Errno::EOPNOTSUPP);
+    }
+    adjtimex(cx, request)
 }
 
 /// gettimeofday(2).
@@ -145,14 +165,24 @@ pub(super) fn clock_nanosleep(
 ) -> Result<()> {
     const TIMER_ABSTIME: u32 = 1;
     let clock = match id {
-        0 | 1 | 7 | 8 | 9 | 11 => clock(cx, id)?,
-        2 => Clock::ProcessCpu(cx.process().pid),
-        // The own thread's clock stands still while it sleeps.
-        3 => return Err(Errno::EINVAL),
-        4..=6 => return Err(Errno::EOPNOTSUPP),
+        3..=6 => return Err(Errno::EOPNOTSUPP),
         id => clock(cx, id)?,
     };
     let ns = request.read()?.to_ns().ok_or(Errno::EINVAL)?;
+    if let Clock::Cpu(clock) = clock {
+        if clock.is_of(&cx.task) {
+            // It stands still while its task sleeps.
+            return Err(Errno::EINVAL);
+        }
+        if flags.0 & TIMER_ABSTIME == 0 {
+            let deadline = clock.now()?.saturating_add(ns);
+            return cpu_sleep(cx, id, deadline, remainder.address());
+        }
+        return match cpu_sleep_until(cx, &clock, ns) {
+            Err(Errno::ERESTARTSYS) => Err(Errno::ERESTARTNOHAND),
+            outcome => outcome,
+        };
+    }
     if flags.0 & TIMER_ABSTIME == 0 {
         return sleep(cx, now_ns().saturating_add(ns), remainder.address());
     }
@@ -184,10 +214,38 @@ fn sleep(cx: &mut Cx, deadline_ns: u64, remainder: u64) -> Result<()> {
     }
 }
 
+fn cpu_sleep_until(cx: &Cx, clock: &CpuClock, deadline_ns: u64) -> Result<()> {
+    let notify = Notify::Wake(sched::current());
+    let timer = Timer::new(0, 0, Base::Cpu(clock.clone()), cx.process(), notify)?;
+    let outcome = timer.set(Setting { deadline_ns: Some(deadline_ns), interval_ns: 0 }).and_then(|_| {
+        let is_reached = || if clock.now()? >= deadline_ns { Ok(()) } else { Err(Errno::EAGAIN) };
+        block_until_any(Wait::INTERRUPTIBLE, |_| {}, is_reached)
+    });
+    timer.end();
+    outcome
+}
+
+/// As [`sleep`], on a clock of CPU time.
+fn cpu_sleep(cx: &mut Cx, id: i32, deadline_ns: u64, remainder: u64) -> Result<()> {
+    let Clock::Cpu(clock) = clock(cx, id)? else { return Err(Errno::EINVAL) };
+    match cpu_sleep_until(cx, &clock, deadline_ns) {
+        Err(Errno::ERESTARTSYS) => {
+            let left = Timespec::from_ns(deadline_ns.saturating_sub(clock.now()?));
+            UserPtr::<Timespec>::at(remainder).write_optional(&left)?;
+            cx.restart = Some(Restart::CpuSleep { clock: id, deadline_ns, remainder });
+            Err(Errno::ERESTART_RESTARTBLOCK)
+        }
+        outcome => outcome,
+    }
+}
+
 /// restart_syscall(2): goes on with what a signal without a handler interrupted.
 pub(super) fn restart_syscall(cx: &mut Cx) -> Result<u64> {
     match cx.restart.take() {
         Some(Restart::Sleep { deadline_ns, remainder }) => sleep(cx, deadline_ns, remainder).map(|()| 0),
+        Some(Restart::CpuSleep { clock, deadline_ns, remainder }) => {
+            cpu_sleep(cx, clock, deadline_ns, remainder).map(|()| 0)
+        }
         Some(Restart::Poll { fds, count, deadline_ns }) => super::poll::go_on(cx, fds, count, deadline_ns),
         Some(Restart::Futex { address, value, operation, deadline_ns, bitset }) => {
             super::futex::go_on(cx, address, value, operation, deadline_ns, bitset)
@@ -197,17 +255,19 @@ pub(super) fn restart_syscall(cx: &mut Cx) -> Result<u64> {
 }
 
 /// What a timer shows: the time that is left, and the interval.
-fn shown(setting: Setting) -> [u64; 2] {
+fn shown(timer: &Timer, setting: Setting) -> [u64; 2] {
+    // A clock whose owner is gone stands still.
+    let now = timer.now().unwrap_or(u64::MAX);
     // One that is due and has not been seen to shows the least there is.
-    let left = setting.deadline_ns.map_or(0, |deadline| deadline.saturating_sub(now_ns()).max(1));
+    let left = setting.deadline_ns.map_or(0, |deadline| deadline.saturating_sub(now).max(1));
     [left, setting.interval_ns]
 }
 
 /// alarm(2): the seconds that were left.
 pub(super) fn alarm(cx: &mut Cx, seconds: u32) -> Result<u64> {
-    let timer = cx.process().timers.real(cx.process())?;
+    let timer = cx.process().timers.interval(Interval::Real, cx.process())?;
     let deadline_ns = (seconds != 0).then(|| now_ns().saturating_add(u64::from(seconds) * NANOS));
-    let [left, _] = shown(timer.set(Setting { deadline_ns, interval_ns: 0 })?);
+    let [left, _] = shown(&timer, timer.set(Setting { deadline_ns, interval_ns: 0 })?);
     Ok(left.div_ceil(NANOS))
 }
 
@@ -220,14 +280,9 @@ fn itimerval([left, interval]: [u64; 2]) -> [Timeval; 2] {
 
 /// getitimer(2).
 pub(super) fn getitimer(cx: &mut Cx, which: u32, to: UserPtr<[Timeval; 2]>) -> Result<()> {
-    if which > 2 {
-        return Err(Errno::EINVAL);
-    }
-    let setting = match which {
-        0 => cx.process().timers.real_if_any().map(|timer| timer.setting()),
-        _ => None,
-    };
-    to.write(&itimerval(shown(setting.unwrap_or_default())))
+    let which = Interval::from_number(which).ok_or(Errno::EINVAL)?;
+    let timer = cx.process().timers.interval_if_any(which);
+    to.write(&itimerval(timer.map_or([0; 2], |timer| shown(&timer, timer.setting()))))
 }
 
 /// setitimer(2).
@@ -237,29 +292,25 @@ pub(super) fn setitimer(
     new: UserPtr<[Timeval; 2]>,
     old: UserPtr<[Timeval; 2]>,
 ) -> Result<()> {
-    if which > 2 {
-        return Err(Errno::EINVAL);
-    }
+    let which = Interval::from_number(which).ok_or(Errno::EINVAL)?;
     // A null pointer clears the timer, as it always did on Linux.
     let [interval, value] = new.read_optional()?.unwrap_or_default();
     let (interval, value) = (interval.to_ns().ok_or(Errno::EINVAL)?, value.to_ns().ok_or(Errno::EINVAL)?);
-    if which != 0 {
-        // Timers of CPU time are not kept yet.
-        return if value == 0 { old.write_optional(&itimerval([0, 0])) } else { Err(Errno::EINVAL) };
-    }
-    let timer = cx.process().timers.real(cx.process())?;
-    let deadline_ns = (value != 0).then(|| now_ns().saturating_add(value));
+    let timer = cx.process().timers.interval(which, cx.process())?;
+    let now = timer.now()?;
+    let deadline_ns = (value != 0).then(|| now.saturating_add(value));
     let before = timer.set(Setting { deadline_ns, interval_ns: interval })?;
-    old.write_optional(&itimerval(shown(before)))
+    old.write_optional(&itimerval(shown(&timer, before)))
 }
 
 /// timer_create(2).
 pub(super) fn timer_create(cx: &mut Cx, id: i32, event: UserPtr<[u32; 16]>, to: UserPtr<u32>) -> Result<()> {
     use abi::signal::{SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID};
-    match clock(cx, id)? {
-        Clock::Realtime | Clock::Monotonic if !matches!(id, 4..=6) => {}
-        _ => return Err(Errno::EINVAL),
-    }
+    let base = match clock(cx, id)? {
+        Clock::Realtime | Clock::Monotonic if matches!(id, 4..=6) => return Err(Errno::EOPNOTSUPP),
+        Clock::Realtime | Clock::Monotonic => Base::Monotonic,
+        Clock::Cpu(clock) => Base::Cpu(clock),
+    };
     let process = cx.process().clone();
     let event = event.read_optional()?;
     let notify = match event {
@@ -283,7 +334,7 @@ pub(super) fn timer_create(cx: &mut Cx, id: i32, event: UserPtr<[u32; 16]>, to: 
     };
     let number = process.timers.add(|number| {
         let default = Notify::Process { signal: Signal::ALRM, value: u64::from(number) };
-        Timer::new(number, id, &process, notify.unwrap_or(default))
+        Timer::new(number, id, base, &process, notify.unwrap_or(default))
     })?;
     if let Err(error) = to.write(&number) {
         process.timers.remove(number.cast_signed())?;
@@ -315,19 +366,23 @@ pub(super) fn timer_settime(
     let deadline_ns = match value {
         0 => None,
         value if flags.0 & TIMER_ABSTIME != 0 => {
-            let clock = clock(cx, timer.clock)?.now()?;
-            Some(now_ns().saturating_add(value.saturating_sub(clock)))
+            // The realtime clock's moment on the clock the timer goes by.
+            Some(if matches!(timer.clock, 0 | 8 | 11) {
+                value.saturating_sub(clock::booted_at_ns())
+            } else {
+                value
+            })
         }
-        value => Some(now_ns().saturating_add(value)),
+        value => Some(timer.now()?.saturating_add(value)),
     };
     let before = timer.set(Setting { deadline_ns, interval_ns })?;
-    old.write_optional(&itimerspec(shown(before)))
+    old.write_optional(&itimerspec(shown(&timer, before)))
 }
 
 /// timer_gettime(2).
 pub(super) fn timer_gettime(cx: &mut Cx, id: i32, to: UserPtr<[Timespec; 2]>) -> Result<()> {
     let timer = cx.process().timers.get(id)?;
-    to.write(&itimerspec(shown(timer.setting())))
+    to.write(&itimerspec(shown(&timer, timer.setting())))
 }
 
 /// timer_getoverrun(2).

@@ -12,7 +12,7 @@
 //! | `context` | `prepare_stack`, `switch`, `enter_user`, FPU save and restore |
 //! | `classify` | why user mode ended |
 //! | `usercopy` | `copy_in`, `copy_out`, `zero`, `compare_exchange`, recovering from faults |
-//! | `clock` | `now_ns`, `arm`, calibration |
+//! | `clock` | `now_ns`, `arm`, `cycles`, calibration |
 //! | `smp` | start CPUs, send interrupts between them |
 //! | `console` | `put`, `put_raw` |
 //! | `port` | `read8` to `write32`: I/O ports |

@@ -47,6 +47,8 @@ struct Cpu {
     load: AtomicU64,
     /// When the running thread's slice ends, or `NEVER`.
     slice_end: AtomicU64,
+    /// When the running thread will have had the CPU time that its owner wants to hear of, or `NEVER`.
+    budget_end: AtomicU64,
     /// What the hardware timer is set to, or `NEVER`.
     armed: AtomicU64,
     next_balance: AtomicU64,
@@ -95,6 +97,7 @@ fn add_this_cpu() -> Result<()> {
         queue: Lock::new(queue),
         load: AtomicU64::new(0),
         slice_end: AtomicU64::new(NEVER),
+        budget_end: AtomicU64::new(NEVER),
         armed: AtomicU64::new(NEVER),
         next_balance: AtomicU64::new(now),
         switches: AtomicU64::new(0),
@@ -225,6 +228,32 @@ pub fn set_policy(thread: &Arc<Thread>, policy: Policy) {
     }
 }
 
+/// Lets the thread's owner be told when it has had `ran_ns` of CPU time in all ([`super::Owner::ran_out`]), at once if it
+/// has; `u64::MAX` for never. Told once, and not before the thread runs.
+pub fn set_budget(thread: &Arc<Thread>, ran_ns: u64) {
+    let shared = thread.shared.lock();
+    thread.budget_ns.store(ran_ns, Ordering::Relaxed);
+    // Who is switched to looks at its budget under the queue's lock: it has seen this one, or is current already.
+    let home = shared.sched.last_cpu().map(CpuId::index);
+    if let Some(number) = home
+        && get(number).is_some_and(|cpu| Arc::ptr_eq(&cpu.queue.lock().current, thread))
+    {
+        trap::request_reschedule(number);
+    }
+}
+
+/// CPU time `thread` has had, what it is having now included.
+pub(super) fn ran_ns(thread: &Thread) -> u64 {
+    let shared = thread.shared.lock();
+    let charged = shared.sched.ran_ns();
+    let Some(cpu) = shared.sched.last_cpu().and_then(|home| get(home.index())) else { return charged };
+    let queue = cpu.queue.lock();
+    if !core::ptr::eq(&raw const *queue.current, thread) {
+        return charged;
+    }
+    charged + time::now_ns().saturating_sub(queue.charged_at)
+}
+
 static LOADS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// Load averages over 1, 5 and 15 minutes, times 65536.
@@ -255,6 +284,13 @@ pub fn runnable() -> usize {
 }
 
 impl Cpu {
+    /// Notes when the thread that runs from `now` on, and has run for `ran_ns`, will have run for `budget_ns`.
+    fn note_budget(&self, now: u64, budget_ns: u64, ran_ns: u64) {
+        let end =
+            if budget_ns == NEVER { NEVER } else { now.saturating_add(budget_ns.saturating_sub(ran_ns)) };
+        self.budget_end.store(end, Ordering::Relaxed);
+    }
+
     fn runnable(&self) -> usize {
         let queue = self.queue.lock();
         queue.queue.len() + usize::from(!queue.current.is_idle)
@@ -372,20 +408,25 @@ fn choose_next(why: Leave) -> Option<Arc<hal::context::Context>> {
         Ordering::Relaxed,
     );
     set_idle(next.is_idle);
+    let budget = next.budget_ns.load(Ordering::Relaxed);
     if Arc::ptr_eq(&next, &me) {
         shared.status = Status::Running;
+        cpu.note_budget(now, budget, shared.sched.ran_ns());
         drop(queue);
         drop(shared);
         arm(cpu);
         return None;
     }
     drop(shared);
+    let limited = (budget != NEVER).then(|| next.clone());
     queue.events.record(now, EventKind::Switch, [me.id().0, next.id().0]);
     next.switches.fetch_add(1, Ordering::Relaxed);
     cpu.switches.fetch_add(1, Ordering::Relaxed);
     let context = next.context.clone();
     queue.previous = Some(core::mem::replace(&mut queue.current, next));
     drop(queue);
+    // A thread's state comes before a queue: only now may it be asked.
+    cpu.note_budget(now, budget, limited.map_or(0, |next| next.shared.lock().sched.ran_ns()));
     arm(cpu);
     Some(context)
 }
@@ -435,9 +476,10 @@ fn set_idle(is_idle: bool) {
     };
 }
 
-/// Sets the hardware timer for whatever comes first on this CPU: the end of a slice, or a timer.
+/// Sets the hardware timer for whatever comes first on this CPU: the end of a slice or of a budget, or a timer.
 fn arm(cpu: &Cpu) {
-    let deadline = cpu.slice_end.load(Ordering::Relaxed).min(super::timer::next_deadline());
+    let decision = cpu.slice_end.load(Ordering::Relaxed).min(cpu.budget_end.load(Ordering::Relaxed));
+    let deadline = decision.min(super::timer::next_deadline());
     if cpu.armed.swap(deadline, Ordering::Relaxed) != deadline {
         time::arm((deadline != NEVER).then_some(deadline));
     }
@@ -449,11 +491,24 @@ pub fn on_timer() {
     cpu.armed.store(NEVER, Ordering::Relaxed);
     let now = time::now_ns();
     super::timer::fire_expired(now);
+    if now >= cpu.budget_end.load(Ordering::Relaxed) {
+        end_budget(cpu);
+    }
     if now >= cpu.slice_end.load(Ordering::Relaxed) {
         trap::request_reschedule(cpu::id());
         ask_lighter_cpu();
     }
     arm(cpu);
+}
+
+/// The running thread has had the CPU time that its owner wants to hear of.
+fn end_budget(cpu: &Cpu) {
+    cpu.budget_end.store(NEVER, Ordering::Relaxed);
+    let me = cpu.queue.lock().current.clone();
+    me.budget_ns.store(NEVER, Ordering::Relaxed);
+    if let Some(owner) = me.owner() {
+        owner.ran_out();
+    }
 }
 
 /// A timer was set or taken back on this CPU. Interrupts are off.

@@ -13,7 +13,10 @@ use hal::trap::{self, Handlers, Registers};
 use hal::{rank, time};
 use logic::runq::{Policy, Priority};
 
-use super::{Mutex, Thread, Wait, WaitQueue, cpu, current, preempt, sleep_ns, sleep_until, start, yield_now};
+use super::{
+    Mutex, Owner, Thread, Wait, WaitQueue, cpu, current, preempt, set_budget, sleep_ns, sleep_until, start,
+    yield_now,
+};
 
 struct Upcalls;
 
@@ -463,6 +466,53 @@ fn a_park_after_an_unpark_returns_at_once() {
         cpu::park();
     });
     boot.finish(&[thread]);
+}
+
+/// Owns a thread and counts how often it was told of its time.
+#[derive(Default)]
+struct Accountant {
+    told: AtomicUsize,
+    at_ns: AtomicU64,
+}
+
+impl Owner for Accountant {
+    fn ran_out(&self) {
+        self.told.fetch_add(1, Ordering::Relaxed);
+        self.at_ns.store(current().ran_ns(), Ordering::Relaxed);
+    }
+    fn resolve_fault(&self, _address: u64, _access: hal::user::AccessKind) -> bool {
+        false
+    }
+    fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
+        self
+    }
+}
+
+#[test]
+fn an_owner_hears_once_when_its_thread_has_run_for_so_long() {
+    let boot = boot();
+    let owner = Arc::new(Accountant::default());
+    let seen = owner.clone();
+    let thread = Thread::new("worker", Kind::Kernel, Policy::default(), move || {
+        // Sleeping is no work: the budget is still there afterwards.
+        sleep_ns(50_000_000).unwrap();
+        assert_eq!(seen.told.load(Ordering::Relaxed), 0);
+        let start = current().ran_ns();
+        while current().ran_ns() - start < 20_000_000 {
+            time::spin_ns(10_000);
+        }
+    })
+    .unwrap();
+    let weak: std::sync::Weak<Accountant> = Arc::downgrade(&owner);
+    thread.set_owner(weak);
+    set_budget(&thread, 10_000_000);
+    start(&thread);
+    let other = spawn("other", || time::spin_ns(5_000_000));
+    boot.finish(&[thread.clone(), other]);
+    assert_eq!(owner.told.load(Ordering::Relaxed), 1);
+    let at = owner.at_ns.load(Ordering::Relaxed);
+    assert!((10_000_000..11_000_000).contains(&at), "{at}");
+    assert!(thread.ran_ns() >= 20_000_000);
 }
 
 #[test]

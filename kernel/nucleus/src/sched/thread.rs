@@ -49,6 +49,10 @@ pub trait Owner: Send + Sync {
     /// The thread touched user memory in the kernel and faulted; true if it may try again.
     fn resolve_fault(&self, address: u64, access: AccessKind) -> bool;
 
+    /// The thread has had the CPU time that [`super::set_budget`] named. Runs in the timer interrupt: it may take spin
+    /// locks and wake threads, and nothing else.
+    fn ran_out(&self);
+
     /// Itself, for those who know what owns threads.
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
@@ -76,6 +80,8 @@ pub struct Thread {
     wakeups: AtomicU64,
     pub(super) is_idle: bool,
     pub(super) switches: AtomicU64,
+    /// The CPU time that its owner wants to hear of, or `u64::MAX`.
+    pub(super) budget_ns: AtomicU64,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -133,6 +139,7 @@ impl Thread {
             wakeups: AtomicU64::new(0),
             is_idle: false,
             switches: AtomicU64::new(0),
+            budget_ns: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -181,9 +188,9 @@ impl Thread {
         self.affinity.store(other.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// CPU time it was charged.
+    /// CPU time it has had.
     pub fn ran_ns(&self) -> u64 {
-        self.shared.lock().sched.ran_ns()
+        cpu::ran_ns(self)
     }
 
     /// The CPUs it may run on.

@@ -18,6 +18,16 @@ pub(crate) fn now_ns() -> u64 {
     NOW.load(Ordering::Acquire)
 }
 
+/// A cycle takes a nanosecond here.
+pub(crate) fn cycles() -> u64 {
+    now_ns()
+}
+
+/// How long that many cycles are.
+pub(crate) fn cycles_to_ns(cycles: u64) -> u64 {
+    cycles
+}
+
 /// Lets this CPU's timer interrupt come at `deadline_ns`; `None` stops it.
 pub(crate) fn arm(deadline_ns: Option<u64>) {
     DEADLINES[seat::number()].store(deadline_ns.unwrap_or(NEVER), Ordering::Relaxed);

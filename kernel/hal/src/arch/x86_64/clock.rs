@@ -197,6 +197,17 @@ pub(crate) fn now_ns() -> u64 {
     CLOCK.get().map_or(0, |clock| clock.cycles_to_ns.apply(timestamp().saturating_sub(clock.boot_cycles)))
 }
 
+/// The counter that [`now_ns`] counts.
+#[inline(always)]
+pub(crate) fn cycles() -> u64 {
+    timestamp()
+}
+
+/// How long that many cycles are.
+pub(crate) fn cycles_to_ns(cycles: u64) -> u64 {
+    CLOCK.get().map_or(0, |clock| clock.cycles_to_ns.apply(cycles))
+}
+
 /// Lets this CPU's timer interrupt come at `deadline_ns`; `None` stops it.
 pub(crate) fn arm(deadline_ns: Option<u64>) {
     let Some(clock) = CLOCK.get() else { return };
