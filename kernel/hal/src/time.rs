@@ -1,11 +1,19 @@
 //! The monotonic clock and the one-shot timer of each CPU.
 
+use abi::vdso::Counter;
+
 use crate::arch;
 
 /// Nanoseconds since boot; never goes back.
 #[inline]
 pub fn now_ns() -> u64 {
     arch::clock::now_ns()
+}
+
+/// How `now_ns` comes from the cycle counter: what the vDSO needs to tell the same time. `None` if only the kernel can
+/// tell it.
+pub fn counter() -> Option<Counter> {
+    arch::clock::counter()
 }
 
 /// Lets this CPU's timer interrupt come at `deadline_ns`, at once if that has passed; `None` stops it.

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::vdso::Counter;
+
 use super::seat;
 use crate::cpu::MAX_CPUS;
 
@@ -16,6 +18,11 @@ static DEADLINES: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(NEVER) }; MAX_
 /// Nanoseconds since boot.
 pub(crate) fn now_ns() -> u64 {
     NOW.load(Ordering::Acquire)
+}
+
+/// No program reads it.
+pub(crate) fn counter() -> Option<Counter> {
+    None
 }
 
 /// Lets this CPU's timer interrupt come at `deadline_ns`; `None` stops it.

@@ -7,6 +7,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::vdso::Counter;
 use logic::calibrate::{Calibration, Direction, Reference, Scale, Source, Span, calibrate};
 
 use super::cpu::{Feature, has, timestamp};
@@ -195,6 +196,15 @@ pub(crate) fn mark_boot() {
 #[inline]
 pub(crate) fn now_ns() -> u64 {
     CLOCK.get().map_or(0, |clock| clock.cycles_to_ns.apply(timestamp().saturating_sub(clock.boot_cycles)))
+}
+
+/// How `now_ns` comes from the cycle counter, for programs that read it themselves; `None` before the clock is known.
+pub(crate) fn counter() -> Option<Counter> {
+    CLOCK.get().map(|clock| Counter {
+        base_cycles: clock.boot_cycles,
+        multiplier: clock.cycles_to_ns.multiplier(),
+        shift: clock.cycles_to_ns.shift().into(),
+    })
 }
 
 /// Lets this CPU's timer interrupt come at `deadline_ns`; `None` stops it.
