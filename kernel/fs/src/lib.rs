@@ -6,8 +6,9 @@
 //! - [`pipe`]: pipes and what is behind FIFOs.
 //! - [`tmpfs`]: files in memory.
 //! - [`devices`]: null, zero, random and the like.
-//! - [`devfs`]: `/dev`.
+//! - [`devfs`]: the devices' directory, `/dev`.
 //! - [`initramfs`]: unpacking the archive that the boot loader brought.
+//! - [`procfs`]: processes as files, `/proc`.
 
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
@@ -20,5 +21,6 @@ pub mod tmpfs;
 pub mod devices;
 pub mod devfs;
 pub mod initramfs;
+pub mod procfs;
 #[cfg(test)]
 mod test_support;

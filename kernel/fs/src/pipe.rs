@@ -18,7 +18,7 @@ use logic::pipe::{DEFAULT_CAPACITY, Ring, round_capacity};
 use nucleus::clock;
 use nucleus::sched::{Mutex, WaitQueue};
 use nucleus::vfs::file::Seeking;
-use nucleus::vfs::{Attributes, ByteSink, ByteSource, Events, File, FileKind, Opening, Transfer};
+use nucleus::vfs::{Attributes, ByteSink, ByteSource, Events, File, FileKind, Inode, Opening, Transfer};
 
 use crate::identity;
 
@@ -65,19 +65,27 @@ struct End {
     writers_before: u64,
 }
 
+/// The end to read from, the end to write to, and what fstat(2) tells of both.
+pub type NewPipe = (Arc<dyn File>, Arc<dyn File>, Attributes);
+
 /// A pipe: the end to read from, the end to write to, and what fstat(2) tells of both but for the owner.
 ///
 /// # Errors
 /// ENOMEM.
-pub fn pair() -> Result<(Arc<dyn File>, Arc<dyn File>, Attributes)> {
+pub fn pair() -> Result<NewPipe> {
     let pipe = Arc::new(Pipe::new()?);
-    {
-        let mut state = pipe.state.lock();
-        state.readers.add();
-        state.writers.add();
-    }
-    let end = |direction| Arc::new(End { pipe: pipe.clone(), direction, writers_before: 0 });
-    Ok((end(Direction::Read), end(Direction::Write), attributes()))
+    let mut state = pipe.state.lock();
+    let reader = pipe.end(&mut state, Direction::Read);
+    let writer = pipe.end(&mut state, Direction::Write);
+    drop(state);
+    Ok((reader, writer, attributes()))
+}
+
+/// The pipe behind `file` as a file of its own, which can be opened again (as `/proc/self/fd/0` is); `None` if it is no
+/// pipe.
+pub fn inode_of(file: &dyn File, attributes: Attributes) -> Option<Arc<dyn Inode>> {
+    let end = file.as_any().downcast_ref::<End>()?;
+    Some(Arc::new(Again { pipe: end.pipe.clone(), attributes }))
 }
 
 fn attributes() -> Attributes {
@@ -174,33 +182,17 @@ impl Pipe {
     /// # Errors
     /// ENXIO to write without waiting and without a reader; ERESTARTSYS; ENOMEM.
     pub fn open(self: Arc<Self>, opening: &Opening) -> Result<Arc<dyn File>> {
-        let direction = match opening.flags & O_ACCMODE {
-            O_RDONLY => Direction::Read,
-            O_WRONLY => Direction::Write,
-            _ => Direction::Both,
-        };
+        let direction = Direction::of(opening.flags);
         let never_waits = opening.flags & O_NONBLOCK != 0;
         let (end, readers, writers) = {
             let mut state = self.state.lock();
             if direction == Direction::Write && never_waits && state.readers.open == 0 {
                 return Err(Errno::ENXIO);
             }
-            let writers_before = state.writers.ever;
-            if direction.reads() {
-                state.readers.add();
-            }
-            if direction.writes() {
-                state.writers.add();
-            }
             // From here on dropping the end undoes it.
-            (Arc::new(End { pipe: self.clone(), direction, writers_before }), state.readers, state.writers)
+            (self.end(&mut state, direction), state.readers, state.writers)
         };
-        if direction.reads() {
-            self.writable.wake_all();
-        }
-        if direction.writes() {
-            self.readable.wake_all();
-        }
+        self.wake_for(direction);
         match direction {
             Direction::Read if writers.open == 0 && !never_waits => {
                 self.readable.block_until(opening.wait, || self.has_come(writers, |state| state.writers))?;
@@ -211,6 +203,35 @@ impl Pipe {
             _ => {}
         }
         Ok(end)
+    }
+
+    /// One more end, whoever else there is.
+    fn add_end(self: Arc<Self>, flags: u32) -> Arc<End> {
+        let direction = Direction::of(flags);
+        let end = self.end(&mut self.state.lock(), direction);
+        self.wake_for(direction);
+        end
+    }
+
+    fn end(self: &Arc<Self>, state: &mut State, direction: Direction) -> Arc<End> {
+        let writers_before = state.writers.ever;
+        if direction.reads() {
+            state.readers.add();
+        }
+        if direction.writes() {
+            state.writers.add();
+        }
+        Arc::new(End { pipe: self.clone(), direction, writers_before })
+    }
+
+    /// Wakes who waits for such an end.
+    fn wake_for(&self, direction: Direction) {
+        if direction.reads() {
+            self.writable.wake_all();
+        }
+        if direction.writes() {
+            self.readable.wake_all();
+        }
     }
 
     fn has_come(&self, before: Ends, which: impl Fn(&State) -> Ends) -> Result<()> {
@@ -279,7 +300,37 @@ impl Pipe {
     }
 }
 
+/// A pipe that has no name, to be opened again.
+struct Again {
+    pipe: Arc<Pipe>,
+    attributes: Attributes,
+}
+
+impl Inode for Again {
+    fn attributes(&self) -> Attributes {
+        self.attributes
+    }
+
+    fn open(self: Arc<Self>, opening: &Opening) -> Result<Arc<dyn File>> {
+        // Somebody has an end already: there is nobody to wait for. And unlike a FIFO it may be written before.
+        let end: Arc<dyn File> = self.pipe.clone().add_end(opening.flags);
+        Ok(end)
+    }
+
+    fn as_any(&self) -> &dyn core::any::Any {
+        self
+    }
+}
+
 impl Direction {
+    const fn of(flags: u32) -> Self {
+        match flags & O_ACCMODE {
+            O_RDONLY => Direction::Read,
+            O_WRONLY => Direction::Write,
+            _ => Direction::Both,
+        }
+    }
+
     const fn reads(self) -> bool {
         !matches!(self, Direction::Write)
     }

@@ -32,6 +32,7 @@ use self::node::Node;
 pub use self::options::Options;
 pub use self::regular::seals;
 use self::space::Space;
+pub use self::space::pages_in_use;
 
 /// Linux's `TMPFS_MAGIC`.
 const MAGIC: u64 = 0x0102_1994;

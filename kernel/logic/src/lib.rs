@@ -30,6 +30,7 @@
 //! - [`sparse`]: things by number where most numbers have nothing.
 //! - [`pipe`]: the bytes between the ends of a pipe.
 //! - [`random`]: random bytes from a seed.
+//! - [`proc_text`]: the texts of `/proc`.
 //! - [`tty`]: the terminal's line discipline.
 //! - [`acpi`]: the firmware's tables of hardware.
 
@@ -72,6 +73,7 @@ pub mod fd_table;
 pub mod sparse;
 pub mod pipe;
 pub mod random;
+pub mod proc_text;
 pub mod tty;
 
 pub mod acpi;

@@ -199,16 +199,16 @@ mod tests {
         fn bytes_come_out_as_they_went_in(steps in prop::collection::vec((any::<bool>(), 0..20_000usize), 1..60)) {
             let mut ring = Ring::new(4 * PAGE_LEN).unwrap();
             let mut model = VecDeque::new();
-            let mut next = 0u32;
+            let mut next = 0usize;
             for (writes, len) in steps {
                 if writes {
-                    let bytes: Vec<u8> = (0..len).map(|at| (next.wrapping_add(at as u32) % 251) as u8).collect();
+                    let bytes: Vec<u8> = (next..).take(len).map(|at| (at % 251).to_le_bytes()[0]).collect();
                     let room = 4 * PAGE_LEN - model.len();
                     let done = write(&mut ring, &bytes);
                     let fits = room > 0 && (len > PIPE_BUF || len <= room);
                     prop_assert_eq!(done, if fits { Ok(len.min(room)) } else { Err(Errno::EAGAIN) });
                     model.extend(&bytes[..done.unwrap_or(0)]);
-                    next = next.wrapping_add(len as u32);
+                    next += len;
                 } else {
                     let expected: Vec<u8> = model.drain(..len.min(model.len())).collect();
                     prop_assert_eq!(read(&mut ring, len), expected);

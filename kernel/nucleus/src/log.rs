@@ -42,6 +42,11 @@ pub fn set_console_level(level: u8) {
     CONSOLE_LEVEL.store(level, Ordering::Relaxed);
 }
 
+/// The level from which on messages stay in the ring.
+pub fn console_level() -> u8 {
+    CONSOLE_LEVEL.load(Ordering::Relaxed)
+}
+
 /// Writes a message. Use the macros.
 pub fn write(level: Level, arguments: fmt::Arguments<'_>) {
     let now = time::now_ns();

@@ -119,8 +119,7 @@ fn end_process(process: &Arc<Process>, status: WaitStatus) {
     process.ended.wake_all();
     signals::notify_parent(process, status);
     if is_unwanted {
-        let removed = tree::with(|tree| tree.remove_process(process.pid));
-        drop(removed);
+        tree::forget(process.pid);
         if let Ok(parent) = tree::process(parent) {
             parent.children_changed.wake_all();
         }
@@ -143,7 +142,7 @@ fn tell_of_parents_end(child: &Arc<Process>) {
             signals::notify_parent(child, status);
         }
         if signals::leaves_no_zombies(&adopter) {
-            drop(tree::with(|tree| tree.remove_process(child.pid)));
+            tree::forget(child.pid);
         }
     }
 }

@@ -23,6 +23,7 @@ use super::limits::Resource;
 use super::pid::Pid;
 use super::task::{Cx, Process, Released, Shared, Task, TaskState, Times};
 use super::timers::Timers;
+use super::users::Slot;
 use super::{pidfd, tree};
 use crate::usermode;
 
@@ -76,18 +77,15 @@ pub(crate) fn threads_max() -> u32 {
     task_limit()
 }
 
-fn check_limits(cx: &Cx) -> Result<()> {
+/// A place for one more task of the user's.
+fn take_slot(cx: &Cx) -> Result<Slot> {
     if tree::task_count() >= task_limit() {
         return Err(Errno::EAGAIN);
     }
     let limit = cx.process().limits.soft(Resource::Processes);
     let is_privileged = cx.cred.has(Capability::SysResource) || cx.cred.has(Capability::SysAdmin);
-    if cx.cred.user.real == 0 || is_privileged || limit == u64::MAX {
-        return Ok(());
-    }
-    let user = cx.cred.user.real;
-    let count = tree::with(|tree| tree.tasks().filter(|task| task.cred().user.real == user).count());
-    if count as u64 >= limit { Err(Errno::EAGAIN) } else { Ok(()) }
+    let is_limited = cx.cred.user.real != 0 && !is_privileged;
+    Slot::take(cx.cred.user.real, if is_limited { limit } else { u64::MAX })
 }
 
 /// Makes a child; its number.
@@ -96,7 +94,7 @@ fn check_limits(cx: &Cx) -> Result<()> {
 /// EINVAL, EAGAIN at a limit, ENOMEM, EFAULT for the pidfd.
 pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
     request.check()?;
-    check_limits(cx)?;
+    let slot = take_slot(cx)?;
     if frames::is_low() {
         return Err(Errno::ENOMEM);
     }
@@ -124,6 +122,7 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
         fs: Some(fs.clone()),
         actions,
         cred: cx.cred.clone(),
+        slot,
         parent_death: None,
     };
     let parent = if request.has(CLONE_PARENT) || request.has(CLONE_THREAD) {

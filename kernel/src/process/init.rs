@@ -24,6 +24,7 @@ use super::limits::{Limits, Resource};
 use super::pid::Pid;
 use super::task::{Cx, Process, Shared, Task, TaskState, Times};
 use super::timers::Timers;
+use super::users::Slot;
 use super::{exec, tree};
 use crate::usermode;
 
@@ -120,6 +121,7 @@ fn first_cx(number: Pid, root: &Place) -> Result<Cx> {
         fs: Some(fs.clone()),
         actions: Arc::new(Lock::new(Actions::new())),
         cred: cred.clone(),
+        slot: Slot::take(0, u64::MAX)?,
         parent_death: None,
     };
     let task = Task::new(number, process, state, SignalSet::EMPTY);

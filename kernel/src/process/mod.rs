@@ -4,6 +4,7 @@
 //! - [`pid`]: numbers.
 //! - [`files`]: what tasks share of files.
 //! - [`limits`]: resource limits.
+//! - [`users`]: how many tasks each user has.
 //! - [`timers`]: timers of a process.
 //! - [`task`]: what a process and a task are.
 //! - [`tree`]: who is whose child.
@@ -19,6 +20,7 @@
 pub(crate) mod pid;
 pub(crate) mod files;
 pub(crate) mod limits;
+pub(crate) mod users;
 pub(crate) mod timers;
 pub(crate) mod task;
 pub(crate) mod tree;

@@ -22,6 +22,7 @@ use super::files::{Files, FsContext};
 use super::limits::Limits;
 use super::pid::Pid;
 use super::timers::Timers;
+use super::users::Slot;
 
 /// A thread group.
 pub(crate) struct Process {
@@ -180,6 +181,8 @@ pub(crate) struct TaskState {
     pub(crate) actions: Arc<SharedActions>,
     /// Who it is.
     pub(crate) cred: Arc<Cred>,
+    /// Its place among its user's tasks.
+    pub(crate) slot: Slot,
     /// A signal it gets when its parent ends (prctl(2)).
     pub(crate) parent_death: Option<Signal>,
 }
@@ -374,8 +377,16 @@ impl Cx {
 
     /// Changes who the task is.
     pub(crate) fn set_cred(&mut self, cred: Cred) {
+        // Without memory for the count it stays with the old user.
+        let slot = (cred.user.real != self.cred.user.real)
+            .then(|| Slot::take(cred.user.real, u64::MAX).ok())
+            .flatten();
         let cred = Arc::new(cred);
-        let old = core::mem::replace(&mut self.task.state.lock().cred, cred.clone());
+        let old = {
+            let mut state = self.task.state.lock();
+            let old_slot = slot.map(|slot| core::mem::replace(&mut state.slot, slot));
+            (core::mem::replace(&mut state.cred, cred.clone()), old_slot)
+        };
         drop(old);
         self.cred = cred;
     }

@@ -73,6 +73,11 @@ pub(crate) fn fork_count() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
 
+/// The number given out last.
+pub(crate) fn last_number() -> u32 {
+    with(|tree| tree.last)
+}
+
 /// The process `pid`, if it is not yet forgotten.
 pub(crate) fn process(pid: Pid) -> Result<Arc<Process>> {
     with(|tree| Ok(tree.node(pid)?.process.clone()))
@@ -81,6 +86,16 @@ pub(crate) fn process(pid: Pid) -> Result<Arc<Process>> {
 /// The task `tid`.
 pub(crate) fn task(tid: Pid) -> Result<Arc<Task>> {
     with(|tree| tree.tasks.get(&tid).cloned().ok_or(Errno::ESRCH))
+}
+
+/// Forgets a process that has ended. Its last task kept it alive for those who ask who it was; nobody will any more.
+pub(crate) fn forget(pid: Pid) {
+    let removed = with(|tree| tree.remove_process(pid));
+    if let Some((node, _)) = &removed {
+        let tasks = core::mem::take(&mut node.process.shared.lock().tasks);
+        drop(tasks);
+    }
+    drop(removed);
 }
 
 /// All processes that `wanted` agrees to.
@@ -193,7 +208,7 @@ impl Tree {
     }
 
     /// Takes a process out, and its first task with it: somebody has waited for it.
-    pub(crate) fn remove_process(&mut self, pid: Pid) -> Option<(Node, Option<Arc<Task>>)> {
+    fn remove_process(&mut self, pid: Pid) -> Option<(Node, Option<Arc<Task>>)> {
         let node = self.nodes.remove(&pid)?;
         let parent = node.process.parent();
         if let Some(parent) = self.nodes.get_mut(&parent) {

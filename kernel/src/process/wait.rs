@@ -50,33 +50,28 @@ pub(crate) fn wait(cx: &Cx, whom: WaitFor, options: u32) -> Result<Option<Waited
 }
 
 fn look(me: &Arc<Process>, whom: WaitFor, options: u32) -> Result<Waited> {
-    let (found, removed) = tree::with(|tree| {
+    let (process, status, is_over) = tree::with(|tree| {
         let Some((pid, status)) = find(tree, me.pid, whom, options)? else { return Err(Errno::EAGAIN) };
         let node = tree.node_mut(pid)?;
         let process = node.process.clone();
         if options & WNOWAIT != 0 {
-            return Ok(((process, status), None));
+            return Ok((process, status, false));
         }
-        let removed = match status {
-            WaitStatus::Stopped(_) => {
-                node.stop = None;
-                None
-            }
-            WaitStatus::Continued => {
-                node.has_continued = false;
-                None
-            }
-            _ => tree.remove_process(pid),
-        };
-        Ok(((process, status), removed))
+        match status {
+            WaitStatus::Stopped(_) => node.stop = None,
+            WaitStatus::Continued => node.has_continued = false,
+            // Taken: no other thread that waits gets it too.
+            _ => node.zombie = None,
+        }
+        let is_over = matches!(status, WaitStatus::Exited(_) | WaitStatus::Signaled { .. });
+        Ok((process, status, is_over))
     })?;
-    let (process, status) = found;
     let times = process.times.now().plus(process.children_times.now());
     let uid = process.any_task().map_or(0, |task| task.cred().user.real);
-    if removed.is_some() {
+    if is_over {
         me.children_times.add(&times);
+        tree::forget(process.pid);
     }
-    drop(removed);
     Ok(Waited { pid: process.pid, uid, status, times })
 }
 

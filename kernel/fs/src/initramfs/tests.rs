@@ -34,12 +34,12 @@ fn archive(items: &[Item<'_>]) -> Vec<u8> {
             8,
             item.nlink,
             1_000_000_000,
-            item.data.len() as u32,
+            u32::try_from(item.data.len()).unwrap(),
             0,
             0,
             rdev >> 8,
             rdev & 0xff,
-            item.name.len() as u32 + 1,
+            u32::try_from(item.name.len()).unwrap() + 1,
             0,
         ];
         bytes.extend_from_slice(b"070701");

@@ -106,7 +106,7 @@ fn a_writer_is_told_that_the_last_reader_left() {
     let waiting = spawn("writer", move || {
         assert_eq!(writer.write(&PATIENT, &mut Slice(b"x")), Err(Errno::EPIPE));
     });
-    assert!(!boot.run(&[waiting.clone()]));
+    assert!(!boot.run(core::slice::from_ref(&waiting)));
     drop(reader);
     assert!(boot.run(&[waiting]));
 }
@@ -133,12 +133,12 @@ fn fifos_wait_for_the_other_end() {
         spawn("opener", move || drop(open(&pipe, flags, Wait::INTERRUPTIBLE).unwrap()))
     };
     let reader = opener(O_RDONLY);
-    assert!(!boot.run(&[reader.clone()]));
+    assert!(!boot.run(core::slice::from_ref(&reader)));
     // The writer comes and goes before the reader runs again: that is enough.
     let writer = opener(O_WRONLY);
     assert!(boot.run(&[reader, writer]));
     let writer = opener(O_WRONLY);
-    assert!(!boot.run(&[writer.clone()]));
+    assert!(!boot.run(core::slice::from_ref(&writer)));
     let reader = opener(O_RDONLY);
     assert!(boot.run(&[reader, writer]));
 }

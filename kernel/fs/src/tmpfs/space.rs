@@ -10,6 +10,14 @@ use nucleus::vfs::Statistics;
 
 use crate::identity;
 
+/// Pages of all files of all file systems here, for `/proc/meminfo`.
+static PAGES_IN_USE: AtomicU64 = AtomicU64::new(0);
+
+/// Pages that all files in memory take.
+pub fn pages_in_use() -> u64 {
+    PAGES_IN_USE.load(Ordering::Relaxed)
+}
+
 /// A count with a limit, which is none if it is 0.
 #[derive(Debug)]
 struct Count {
@@ -70,11 +78,14 @@ impl Space {
     /// # Errors
     /// ENOSPC.
     pub(super) fn take_page(&self) -> Result<()> {
-        self.pages.take()
+        self.pages.take()?;
+        PAGES_IN_USE.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     pub(super) fn give_pages(&self, count: u64) {
         self.pages.give(count);
+        PAGES_IN_USE.fetch_sub(count, Ordering::Relaxed);
     }
 
     /// For a file, and for each further name it gets.

@@ -51,6 +51,8 @@ struct Cpu {
     armed: AtomicU64,
     next_balance: AtomicU64,
     switches: AtomicU64,
+    /// Time in threads, up to the last switch.
+    busy: AtomicU64,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -96,6 +98,7 @@ fn add_this_cpu() -> Result<()> {
         armed: AtomicU64::new(NEVER),
         next_balance: AtomicU64::new(now),
         switches: AtomicU64::new(0),
+        busy: AtomicU64::new(0),
     });
     Ok(())
 }
@@ -141,6 +144,11 @@ pub fn for_each_event(mut visit: impl FnMut(&Event<EventKind>)) {
     if let Some(queue) = get(cpu::id()).and_then(|cpu| cpu.queue.try_lock()) {
         queue.events.iter().for_each(&mut visit);
     }
+}
+
+/// Time CPU `number` has spent in threads, up to its last switch.
+pub fn busy_ns(number: usize) -> u64 {
+    get(number).map_or(0, |cpu| cpu.busy.load(Ordering::Relaxed))
 }
 
 /// Switches CPU `number` has made.
@@ -351,6 +359,9 @@ fn choose_next(why: Leave) -> Option<Arc<hal::context::Context>> {
     let ran = now.saturating_sub(queue.charged_at);
     queue.charged_at = now;
     queue.queue.charge(&mut shared.sched, ran);
+    if !me.is_idle {
+        cpu.busy.fetch_add(ran, Ordering::Relaxed);
+    }
     file(&mut queue, &me, &mut shared, why, now);
     let idle = queue.idle.clone();
     let next = queue.queue.pick(now).map_or(idle, |picked| picked.thread);

@@ -464,3 +464,35 @@ fn a_park_after_an_unpark_returns_at_once() {
     });
     boot.finish(&[thread]);
 }
+
+#[test]
+fn a_wake_up_that_an_attempt_slept_through_is_not_lost() {
+    let boot = boot();
+    let (outer, inner) = (Arc::new(WaitQueue::new()), Arc::new(WaitQueue::new()));
+    let (is_ready, is_open) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let sleeper = {
+        let (outer, inner, is_ready, is_open) = (outer.clone(), inner.clone(), is_ready.clone(), is_open.clone());
+        spawn("sleeper", move || {
+            let mut tries = 0;
+            let waited = outer.block_until(Wait::UNINTERRUPTIBLE, || {
+                tries += 1;
+                // The second try, in the queue already, looks, and then sleeps for something else.
+                let found = is_ready.load(Ordering::SeqCst);
+                if tries == 2 {
+                    let open = || if is_open.load(Ordering::SeqCst) { Ok(()) } else { Err(Errno::EAGAIN) };
+                    inner.block_until(Wait::UNINTERRUPTIBLE, open)?;
+                }
+                if found { Ok(()) } else { Err(Errno::EAGAIN) }
+            });
+            assert_eq!(waited, Ok(()));
+        })
+    };
+    boot.idle_once();
+    is_ready.store(true, Ordering::SeqCst);
+    outer.wake_all();
+    boot.idle_once();
+    is_open.store(true, Ordering::SeqCst);
+    inner.wake_all();
+    boot.finish(&[sleeper]);
+    assert!(outer.is_empty() && inner.is_empty());
+}

@@ -72,6 +72,8 @@ pub struct Thread {
     owner: Once<Weak<dyn Owner>>,
     /// A signal or a kill is waiting: interruptible waits end.
     interrupted: AtomicBool,
+    /// Times it was taken out of a wait queue.
+    wakeups: AtomicU64,
     pub(super) is_idle: bool,
     pub(super) switches: AtomicU64,
 }
@@ -128,9 +130,15 @@ impl Thread {
             affinity: AtomicU64::new(u64::MAX),
             owner: Once::new(),
             interrupted: AtomicBool::new(false),
+            wakeups: AtomicU64::new(0),
             is_idle: false,
             switches: AtomicU64::new(0),
         })
+    }
+
+    /// Whether it runs or waits for a CPU.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.shared.lock().status, Status::Queued | Status::Running)
     }
 
     /// Its number.
@@ -205,6 +213,16 @@ impl Thread {
     /// Takes the interruption back.
     pub fn clear_interrupt(&self) {
         self.interrupted.store(false, Ordering::Release);
+    }
+
+    /// Times it was taken out of a wait queue.
+    pub(super) fn wakeups(&self) -> u64 {
+        self.wakeups.load(Ordering::Acquire)
+    }
+
+    /// It is taken out of one.
+    pub(super) fn count_wakeup(&self) {
+        self.wakeups.fetch_add(1, Ordering::Release);
     }
 
     /// Whether interruptible waits end.

@@ -74,6 +74,7 @@ impl WaitQueue {
     /// Wakes the thread that waits longest. Says whether there was one.
     pub fn wake_one(&self) -> bool {
         let Some(thread) = self.waiters.lock().pop_front() else { return false };
+        thread.count_wakeup();
         unpark(&thread);
         true
     }
@@ -140,6 +141,7 @@ pub fn block_until_any<R>(
     let _timer = wait.deadline_ns.map(WakeTimer::start).transpose()?;
     let me = current();
     loop {
+        let seen = me.wakeups();
         let mut registered = Ok(());
         queues(&mut |queue| {
             if registered.is_ok() {
@@ -152,7 +154,11 @@ pub fn block_until_any<R>(
             other => other.map(Some),
         });
         if matches!(outcome, Ok(None)) {
-            park();
+            // The attempt may have slept itself, for a mutex, and a wake-up meant for this wait ended that sleep: then
+            // this thread stands in no queue any more, and looks again instead.
+            if me.wakeups() == seen {
+                park();
+            }
             queues(&mut |queue| {
                 queue.unregister(&me);
             });

@@ -83,6 +83,11 @@ impl Entry {
     /// # Errors
     /// ENOENT, ENOTDIR, ENOMEM.
     pub fn child(self: &Arc<Self>, name: &[u8]) -> Result<Arc<Entry>> {
+        if self.naming == Naming::Volatile {
+            // Nothing is known, and the file system may have to ask processes, whose locks come before those of names.
+            let inode = self.inode.lookup(name)?;
+            return Ok(Self::new(inode, Some(self.clone()), Arc::from(name), self.naming));
+        }
         let mut children = self.children.lock();
         if let Some(known) = children.get(name) {
             return Ok(known.clone());

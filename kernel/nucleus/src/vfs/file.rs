@@ -47,6 +47,8 @@ pub enum Seeking {
     Positions,
     /// It is a stream (ESPIPE).
     Stream,
+    /// Reads happen somewhere in what is made anew for each from the start; writes, wherever.
+    Renewed,
 }
 
 /// Something open. One object may serve several open files.
@@ -57,6 +59,15 @@ pub trait File: Send + Sync {
     /// EAGAIN if it must not wait, EFAULT, EINTR and its kin, EIO.
     fn read(&self, _transfer: &Transfer, _to: &mut dyn ByteSink) -> Result<usize> {
         Err(Errno::EINVAL)
+    }
+
+    /// Makes what it shows, where that is made for who reads ([`Seeking::Renewed`]): called without a lock before a read
+    /// or a listing from the start.
+    ///
+    /// # Errors
+    /// ENOMEM, ESRCH, EACCES.
+    fn renew(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Writes.

@@ -10,6 +10,7 @@ use abi::{Errno, Result};
 use logic::cred::Owner;
 
 use super::file::File;
+use super::mount::Place;
 use crate::sched::Wait;
 
 /// What a file is.
@@ -281,6 +282,15 @@ pub trait Inode: Any + Send + Sync {
     /// EINVAL if it is none.
     fn read_link(&self) -> Result<Vec<u8>> {
         Err(Errno::EINVAL)
+    }
+
+    /// The file itself that a symbolic link leads to, where its text is only for people: in `/proc`. Called without a
+    /// lock.
+    ///
+    /// # Errors
+    /// What `/proc` says: ENOENT, EACCES.
+    fn jump(&self) -> Result<Option<Place>> {
+        Ok(None)
     }
 
     /// What reads and writes it. Devices are opened by their number, not through this.

@@ -224,8 +224,10 @@ impl OpenFile {
     /// EBADF, EISDIR, what the file says.
     pub fn read(&self, to: &mut dyn ByteSink) -> Result<usize> {
         self.check_readable()?;
-        if self.file.seeking() == Seeking::Stream {
-            return self.file.read(&self.transfer(0), to);
+        match self.file.seeking() {
+            Seeking::Positions => {}
+            Seeking::Renewed => self.renew_at_start()?,
+            Seeking::Stream => return self.file.read(&self.transfer(0), to),
         }
         let mut position = self.position.lock();
         let count = self.read_positioned(*position, to)?;
@@ -242,7 +244,16 @@ impl OpenFile {
         if self.file.seeking() == Seeking::Stream {
             return Err(Errno::ESPIPE);
         }
+        if position == 0 && self.file.seeking() == Seeking::Renewed {
+            self.file.renew()?;
+        }
         self.read_positioned(position, to)
+    }
+
+    /// Lets a file that shows what is at this moment look, before any lock is held.
+    fn renew_at_start(&self) -> Result<()> {
+        let is_at_start = *self.position.lock() == 0;
+        if is_at_start { self.file.renew() } else { Ok(()) }
     }
 
     fn read_positioned(&self, position: u64, to: &mut dyn ByteSink) -> Result<usize> {
@@ -258,7 +269,7 @@ impl OpenFile {
     /// EBADF, EFBIG, what the file says.
     pub fn write(&self, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
         self.check_writable()?;
-        if self.file.seeking() == Seeking::Stream {
+        if self.file.seeking() != Seeking::Positions {
             return self.file.write(&self.transfer(0), from);
         }
         let mut position = self.position.lock();
@@ -341,6 +352,9 @@ impl OpenFile {
         }
         if self.place.as_ref().is_some_and(|place| place.entry.is_removed()) {
             return Err(Errno::ENOENT);
+        }
+        if self.file.seeking() == Seeking::Renewed {
+            self.renew_at_start()?;
         }
         let mut position = self.position.lock();
         *position = self.file.list(*position, to)?;

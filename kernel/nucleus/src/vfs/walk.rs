@@ -183,9 +183,15 @@ impl Walk<'_, '_> {
         };
         // A slash behind a link means what it leads to.
         let follows = !is_last || wants_directory || last == Last::Follow;
+        let mut next = next;
         if follows && next.inode().attributes().kind == FileKind::Symlink {
-            self.follow(&next, after)?;
-            return Ok(Some(Step::Spliced));
+            match next.inode().jump()? {
+                Some(place) => next = place,
+                None => {
+                    self.follow(&next, after)?;
+                    return Ok(Some(Step::Spliced));
+                }
+            }
         }
         if is_last {
             let found = Found { directory, last: component, place: Some(next), wants_directory };

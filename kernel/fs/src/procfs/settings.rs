@@ -1,0 +1,116 @@
+//! `/proc/sys`: what sysctl(8) reads, and the few things it may change.
+
+use abi::{Errno, Result};
+use hal::spin::Once;
+use logic::pipe;
+use logic::proc_text::{Text, system};
+use nucleus::log;
+
+use super::table::{Question, Row, What, directory, number, put, setting, text};
+use crate::devices::random_u64;
+
+pub(super) const ROWS: &[Row] = &[
+    directory("fs", 0o555, What::Directory(FS)),
+    directory("kernel", 0o555, What::Directory(KERNEL)),
+    directory("vm", 0o555, What::Directory(VM)),
+];
+
+/// A file with one word that never changes.
+macro_rules! constant {
+    ($name:literal, $word:expr) => {
+        text($name, |_, to| {
+            put!(to, "{}\n", $word);
+            Ok(())
+        })
+    };
+}
+
+const FS: &[Row] = &[
+    constant!("file-max", i64::MAX),
+    constant!("nr_open", 1_048_576),
+    constant!("pipe-max-size", pipe::MAX_CAPACITY),
+    constant!("protected_hardlinks", 0),
+    constant!("protected_symlinks", 0),
+    constant!("suid_dumpable", 0),
+];
+
+const KERNEL: &[Row] = &[
+    constant!("cap_last_cap", 40),
+    constant!("core_pattern", "core"),
+    setting("hostname", host_name, set_host_name),
+    constant!("ngroups_max", 65_536),
+    text("osrelease", |question, to| {
+        put!(to, "{}\n", question.system().release());
+        Ok(())
+    }),
+    constant!("ostype", "Linux"),
+    constant!("overflowgid", 65_534),
+    constant!("overflowuid", 65_534),
+    text("pid_max", |question, to| {
+        put!(to, "{}\n", question.system().now().number_limit);
+        Ok(())
+    }),
+    setting("printk", printk, set_printk),
+    directory("random", 0o555, What::Directory(RANDOM)),
+    constant!("randomize_va_space", 2),
+    text("threads-max", |question, to| {
+        put!(to, "{}\n", question.system().now().task_limit);
+        Ok(())
+    }),
+    text("version", |question, to| {
+        put!(to, "{}\n", question.system().version());
+        Ok(())
+    }),
+];
+
+const RANDOM: &[Row] = &[
+    text("boot_id", |_, to| {
+        static BOOT: Once<[u64; 2]> = Once::new();
+        system::uuid(to, *BOOT.call_once(|| [random_u64(), random_u64()]));
+        Ok(())
+    }),
+    constant!("entropy_avail", 256),
+    constant!("poolsize", 256),
+    text("uuid", |_, to| {
+        system::uuid(to, [random_u64(), random_u64()]);
+        Ok(())
+    }),
+];
+
+const VM: &[Row] = &[
+    constant!("max_map_count", 65_530),
+    constant!("min_free_kbytes", 0),
+    constant!("mmap_min_addr", 65_536),
+    constant!("nr_hugepages", 0),
+    constant!("overcommit_memory", 0),
+    constant!("overcommit_ratio", 50),
+    constant!("swappiness", 60),
+];
+
+fn host_name(question: &Question<'_>, to: &mut Text) -> Result<()> {
+    let mut name = alloc::vec::Vec::new();
+    question.system().host_name(&mut name);
+    to.raw(&name);
+    to.raw(b"\n");
+    Ok(())
+}
+
+fn set_host_name(question: &Question<'_>, bytes: &[u8]) -> Result<()> {
+    let end = bytes.iter().position(|byte| matches!(byte, b'\n' | 0)).unwrap_or(bytes.len());
+    if end > 64 {
+        return Err(Errno::EINVAL);
+    }
+    question.system().set_host_name(&bytes[..end])
+}
+
+/// Levels: of the console, of messages without one, the lowest the console may have, the console's at boot.
+fn printk(_question: &Question<'_>, to: &mut Text) -> Result<()> {
+    put!(to, "{}\t4\t1\t7\n", log::console_level());
+    Ok(())
+}
+
+fn set_printk(_question: &Question<'_>, bytes: &[u8]) -> Result<()> {
+    let first = bytes.split(|byte| byte.is_ascii_whitespace()).find(|word| !word.is_empty());
+    log::set_console_level(number(first.unwrap_or_default())?);
+    Ok(())
+}
