@@ -40,6 +40,7 @@ pub(crate) fn run(boot: &'static BootInfo) {
 
 fn prepare() -> Result<()> {
     set_clock();
+    crate::vdso::init()?;
     fs::devices::register()?;
     tty::init()
 }

@@ -60,7 +60,7 @@ pub(crate) fn force(task: &Arc<Task>, info: SignalInfo) {
 
 /// Sends a timer's signal to a process; whether it is in the queue, so that [`take`] will tell the timer.
 pub(crate) fn queue(process: &Arc<Process>, info: SignalInfo) -> bool {
-    post(process, Target::Process(process), info) == Ok(Posted::Queued)
+    post(process, Target::Process, info) == Ok(Posted::Queued)
 }
 
 /// The same to one task.
