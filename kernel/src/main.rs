@@ -5,7 +5,7 @@
 //! - [`vdso`]: the kernel's code that programs run.
 //! - [`system`]: name, load and end of the system.
 //! - [`process`]: processes, their tree, signals, programs.
-//! - [`tty`]: terminals.
+//! - [`tty`]: terminals and job control.
 //! - [`trace`]: printing system calls.
 //! - [`shm`]: memory that several share.
 //! - [`procfs`]: what `/proc` asks.

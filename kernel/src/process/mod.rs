@@ -1,7 +1,7 @@
 //! Processes: their tree, their life, their signals.
 //!
 //! Modules, lowest first; each uses only those above it, but for the types of [`task`], which all share:
-//! - [`pid`]: numbers.
+//! - [`pid`]: numbers of processes and tasks.
 //! - [`files`]: what tasks share of files.
 //! - [`limits`]: resource limits.
 //! - [`cpu_time`]: clocks of CPU time and its limit.
