@@ -218,12 +218,7 @@ pub(super) fn sched_setaffinity(cx: &mut Cx, pid: i32, len: u32, mask: Address) 
     }
     let wanted = CpuSet::from_words([u64::from_le_bytes(bytes), 0, 0, 0]);
     let thread = target.thread().ok_or(Errno::ESRCH)?;
-    thread.set_affinity(wanted)?;
-    if Arc::ptr_eq(&target, &cx.task) {
-        // Where it runs now may be forbidden from here on.
-        sched::yield_now();
-    }
-    Ok(())
+    sched::set_affinity(thread, wanted)
 }
 
 /// sched_getaffinity(2): how many bytes it wrote.
