@@ -65,7 +65,8 @@ pub(crate) fn bare_root() -> Result<Place> {
     let root = mounts::mount_root()?;
     let cred = Cred::root();
     let walker = Walker { cred: &cred, root: root.clone(), start: root.clone() };
-    let folder = |permissions| Making { kind: FileKind::Directory, permissions, device_number: 0, target: b"" };
+    let folder =
+        |permissions| Making { kind: FileKind::Directory, permissions, device_number: 0, target: b"" };
     let console = Making {
         kind: FileKind::CharDevice,
         permissions: 0o600,

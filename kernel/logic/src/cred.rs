@@ -5,6 +5,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use abi::{Errno, Result};
+
 /// The four user or group ids of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ids {
@@ -59,6 +61,15 @@ pub enum Capability {
 /// All capabilities there are (Linux 6.1: 41 of them).
 pub const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
 
+/// The bit of a capability in a set, by its number.
+///
+/// # Errors
+/// EINVAL if there is none.
+pub fn capability_bit(number: u64) -> Result<u64> {
+    let bit = u32::try_from(number).ok().and_then(|number| 1_u64.checked_shl(number));
+    bit.filter(|bit| bit & ALL_CAPABILITIES != 0).ok_or(Errno::EINVAL)
+}
+
 /// Sets of capabilities of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -74,6 +85,41 @@ pub struct Capabilities {
     pub ambient: u64,
 }
 
+/// How root and capabilities go together (capabilities(7), "The securebits flags"); each flag has a lock above it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SecureBits(u32);
+
+impl SecureBits {
+    const NO_ROOT: u32 = 1;
+    const NO_SETUID_FIXUP: u32 = 1 << 2;
+    const KEEP_CAPS: u32 = 1 << 4;
+    const NO_CAP_AMBIENT_RAISE: u32 = 1 << 6;
+    const FLAGS: u32 = Self::NO_ROOT | Self::NO_SETUID_FIXUP | Self::KEEP_CAPS | Self::NO_CAP_AMBIENT_RAISE;
+    const LOCKS: u32 = Self::FLAGS << 1;
+
+    /// As prctl(2) shows them.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    const fn has(self, flag: u32) -> bool {
+        self.0 & flag != 0
+    }
+
+    /// Whether capabilities outlive the change from root to another user.
+    pub const fn keeps_capabilities(self) -> bool {
+        self.has(Self::KEEP_CAPS)
+    }
+
+    /// What is locked stays as it is, and locked; bits that mean nothing cannot be set.
+    const fn may_become(self, bits: u32) -> bool {
+        let locked = (self.0 & Self::LOCKS) >> 1;
+        locked & (self.0 ^ bits) == 0
+            && self.0 & Self::LOCKS & !bits == 0
+            && bits & !(Self::FLAGS | Self::LOCKS) == 0
+    }
+}
+
 /// Who a thread is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cred {
@@ -85,6 +131,8 @@ pub struct Cred {
     pub groups: Arc<Vec<u32>>,
     /// What it may do besides.
     pub capabilities: Capabilities,
+    /// How that goes with being root.
+    pub secure: SecureBits,
 }
 
 /// What somebody wants to do with a file; a set.
@@ -138,7 +186,8 @@ impl Cred {
             bounding: ALL_CAPABILITIES,
             ambient: 0,
         };
-        Cred { user: Ids::all(0), group: Ids::all(0), groups: Arc::new(Vec::new()), capabilities }
+        let groups = Arc::new(Vec::new());
+        Cred { user: Ids::all(0), group: Ids::all(0), groups, capabilities, secure: SecureBits::default() }
     }
 
     /// Who a new program is; `user` and `group` are those of a setuid or setgid file (capabilities(7), "Capabilities and
@@ -154,22 +203,86 @@ impl Cred {
         }
         (cred.user.saved, cred.group.saved) = (cred.user.effective, cred.group.effective);
         let old = self.capabilities;
-        let permitted = if cred.user.effective == 0 || cred.user.real == 0 {
+        let ambient = if user.is_some() || group.is_some() { 0 } else { old.ambient };
+        let counts = !self.secure.has(SecureBits::NO_ROOT);
+        let permitted = if counts && (cred.user.effective == 0 || cred.user.real == 0) {
             old.bounding | old.inheritable
         } else {
-            old.ambient
+            ambient
         };
-        let effective = if cred.user.effective == 0 { permitted } else { old.ambient };
-        cred.capabilities = Capabilities { permitted, effective, ..old };
+        let effective = if counts && cred.user.effective == 0 { permitted } else { ambient };
+        cred.capabilities = Capabilities { permitted, effective, ambient, ..old };
+        cred.secure.0 &= !SecureBits::KEEP_CAPS;
         cred
+    }
+
+    /// PR_SET_SECUREBITS.
+    ///
+    /// # Errors
+    /// EPERM without the capability, for what is locked and for what means nothing.
+    pub fn set_secure_bits(&mut self, bits: u32) -> Result<()> {
+        if !self.secure.may_become(bits) || !self.has(Capability::Setpcap) {
+            return Err(Errno::EPERM);
+        }
+        self.secure = SecureBits(bits);
+        Ok(())
+    }
+
+    /// PR_SET_KEEPCAPS.
+    ///
+    /// # Errors
+    /// EPERM if that is locked.
+    pub fn set_keeps_capabilities(&mut self, keeps: bool) -> Result<()> {
+        if self.secure.has(SecureBits::KEEP_CAPS << 1) {
+            return Err(Errno::EPERM);
+        }
+        self.secure.0 = if keeps {
+            self.secure.0 | SecureBits::KEEP_CAPS
+        } else {
+            self.secure.0 & !SecureBits::KEEP_CAPS
+        };
+        Ok(())
+    }
+
+    /// PR_CAPBSET_DROP of a capability, by number.
+    ///
+    /// # Errors
+    /// EPERM without the capability to, EINVAL if there is no such capability.
+    pub fn drop_bounding(&mut self, number: u64) -> Result<()> {
+        if !self.has(Capability::Setpcap) {
+            return Err(Errno::EPERM);
+        }
+        self.capabilities.bounding &= !capability_bit(number)?;
+        Ok(())
+    }
+
+    /// PR_CAP_AMBIENT_RAISE of a capability, by number.
+    ///
+    /// # Errors
+    /// EPERM unless it is permitted and inheritable and the secure bits agree; EINVAL if there is no such capability.
+    pub fn raise_ambient(&mut self, number: u64) -> Result<()> {
+        let bit = capability_bit(number)?;
+        let may = self.capabilities.permitted & self.capabilities.inheritable & bit != 0
+            && !self.secure.has(SecureBits::NO_CAP_AMBIENT_RAISE);
+        if !may {
+            return Err(Errno::EPERM);
+        }
+        self.capabilities.ambient |= bit;
+        Ok(())
     }
 
     /// Becomes another user, and loses or regains what root has with it (capabilities(7), "Effect of user ID changes").
     pub fn change_user(&mut self, user: Ids) {
         let is_root = |ids: &Ids| ids.real == 0 || ids.effective == 0 || ids.saved == 0;
         let old = core::mem::replace(&mut self.user, user);
+        if self.secure.has(SecureBits::NO_SETUID_FIXUP) {
+            return;
+        }
         if is_root(&old) && !is_root(&user) {
-            (self.capabilities.permitted, self.capabilities.effective, self.capabilities.ambient) = (0, 0, 0);
+            if !self.secure.keeps_capabilities() {
+                (self.capabilities.permitted, self.capabilities.effective) = (0, 0);
+            }
+            self.capabilities.ambient = 0;
         }
         match (old.effective == 0, user.effective == 0) {
             (true, false) => self.capabilities.effective = 0,
@@ -281,6 +394,48 @@ mod tests {
         assert!(!user(1001, 1).may_remove(directory, file(0o666)));
         assert!(Cred::root().may_remove(directory, file(0)));
         assert!(user(1001, 1).may_remove(Owner { mode: 0o777, ..directory }, file(0)));
+    }
+
+    #[test]
+    fn who_keeps_capabilities_keeps_the_permitted_ones() {
+        let mut cred = Cred::root();
+        cred.capabilities.inheritable = 1;
+        cred.raise_ambient(0).unwrap();
+        assert_eq!(cred.raise_ambient(1), Err(Errno::EPERM));
+        assert_eq!(cred.raise_ambient(41), Err(Errno::EINVAL));
+        cred.set_keeps_capabilities(true).unwrap();
+        cred.change_user(Ids::all(7));
+        let sets = cred.capabilities;
+        assert_eq!((sets.permitted, sets.effective, sets.ambient), (ALL_CAPABILITIES, 0, 0));
+        let next = cred.after_exec(None, None);
+        assert!(!next.secure.keeps_capabilities());
+        assert_eq!(next.capabilities.permitted, 0);
+    }
+
+    #[test]
+    fn ambient_capabilities_outlive_exec_but_not_setuid_files() {
+        let mut cred = Cred::root();
+        cred.capabilities.inheritable = 2;
+        cred.raise_ambient(1).unwrap();
+        cred.user = Ids::all(7);
+        assert_eq!(cred.after_exec(None, None).capabilities.effective, 2);
+        assert_eq!(cred.after_exec(Some(8), None).capabilities.effective, 0);
+    }
+
+    #[test]
+    fn locked_secure_bits_stay() {
+        let mut cred = Cred::root();
+        assert_eq!(cred.set_secure_bits(1 << 8), Err(Errno::EPERM));
+        cred.set_secure_bits(0b11).unwrap();
+        assert_eq!(cred.set_secure_bits(0b10), Err(Errno::EPERM));
+        assert_eq!(cred.set_secure_bits(0b01), Err(Errno::EPERM));
+        cred.set_secure_bits(0b11 | 1 << 5).unwrap();
+        assert_eq!(cred.set_keeps_capabilities(true), Err(Errno::EPERM));
+        // Root is nobody special now.
+        assert_eq!(cred.after_exec(None, None).capabilities.permitted, 0);
+        cred.capabilities.effective = 0;
+        assert_eq!(cred.set_secure_bits(cred.secure.bits()), Err(Errno::EPERM));
+        assert_eq!(cred.drop_bounding(0), Err(Errno::EPERM));
     }
 
     #[test]

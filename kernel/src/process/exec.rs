@@ -457,6 +457,7 @@ pub(crate) fn change_over(cx: &mut Cx, program: Program) -> Result<()> {
     }
     cx.files.close_on_exec();
     cx.process().timers.forget_posix();
+    cx.process().barriers.store(0, Ordering::Relaxed);
     if gains_privileges {
         cx.process().dumpable.store(0, Ordering::Relaxed);
         cx.task.state.lock().parent_death = None;

@@ -128,6 +128,7 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
     let child = shares.child(cx, request, task.clone(), vfork.clone());
     let set_tid = request.has(CLONE_CHILD_SETTID).then_some(request.child_tid);
     let (policy, entry) = (sched::current().policy(), cx.entry);
+    let policy = if cx.task.resets_on_fork.load(Ordering::Relaxed) { policy.reset() } else { policy };
     let pidfd = request.has(CLONE_PIDFD).then(|| pidfd::reserve(cx)).transpose()?;
     if let Some(pidfd) = &pidfd {
         hal::usermem::write(request.pidfd, &pidfd.number())?;
@@ -269,6 +270,7 @@ fn child_process(cx: &Cx, pid: Pid, request: &CloneRequest) -> Result<Arc<Proces
         dumpable: AtomicU32::new(parent.dumpable.load(Ordering::Relaxed)),
         oom_adjustment: AtomicI32::new(parent.oom_adjustment.load(Ordering::Relaxed)),
         personality: AtomicU32::new(parent.personality.load(Ordering::Relaxed)),
+        barriers: AtomicU32::new(parent.barriers.load(Ordering::Relaxed)),
         exit_signal: AtomicU32::new(if request.flags & CLONE_PARENT != 0 {
             parent.exit_signal.load(Ordering::Relaxed)
         } else {

@@ -113,6 +113,7 @@ fn first_cx(number: Pid, root: &Place, entry: Entry) -> Result<Cx> {
         dumpable: AtomicU32::new(1),
         oom_adjustment: AtomicI32::new(0),
         personality: AtomicU32::new(0),
+        barriers: AtomicU32::new(0),
         exit_signal: AtomicU32::new(Signal::CHLD.number()),
     });
     let state = TaskState {

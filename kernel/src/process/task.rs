@@ -65,6 +65,8 @@ pub(crate) struct Process {
     pub(crate) oom_adjustment: AtomicI32,
     /// personality(2).
     pub(crate) personality: AtomicU32,
+    /// Commands of membarrier(2) that it has registered for; gone with the program.
+    pub(crate) barriers: AtomicU32,
     /// How a process ends that its parent started with vfork(2).
     pub(crate) exit_signal: AtomicU32,
 }
@@ -171,6 +173,8 @@ pub(crate) struct Task {
     pub(crate) minor_faults: AtomicU64,
     /// Its time in user mode.
     pub(crate) user_time: UserTime,
+    /// Its children start with an ordinary policy (SCHED_RESET_ON_FORK).
+    pub(crate) resets_on_fork: AtomicBool,
 }
 
 /// What others may ask a task.
@@ -207,6 +211,7 @@ impl Task {
             must_end: AtomicBool::new(false),
             minor_faults: AtomicU64::new(0),
             user_time: UserTime::new(),
+            resets_on_fork: AtomicBool::new(false),
         })
     }
 

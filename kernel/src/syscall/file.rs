@@ -260,6 +260,10 @@ pub(super) fn ioctl(cx: &mut Cx, fd: i32, request: Hex, argument: u64) -> Result
             file.set_flags(if is_on { flags | O_NONBLOCK } else { flags });
             Ok(0)
         }
+        abi::termios::FIONREAD if let Some(left) = file.bytes_left() => {
+            UserPtr::<u32>::at(argument).write(&u32::try_from(left).unwrap_or(u32::MAX))?;
+            Ok(0)
+        }
         request => crate::tty::control(cx, &file, request, argument),
     }
 }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::{Errno, Result};
-use logic::cred::{Capability, Cred, Ids};
+use logic::cred::{Capability, Cred, Ids, capability_bit};
 
 use super::args::{Address, UserPtr};
 use crate::process::{Cx, Pid, tree};
@@ -280,4 +280,52 @@ pub(super) fn capset(cx: &mut Cx, header: UserPtr<[u32; 2]>, data: Address) -> R
     now.ambient &= permitted & inheritable;
     cx.set_cred(cred);
     Ok(())
+}
+
+/// The options of prctl(2) that are about capabilities.
+pub(super) fn capability_option(cx: &mut Cx, option: u32, arguments: [u64; 4]) -> Result<u64> {
+    let mut cred = Cred::clone(&cx.cred);
+    let number = arguments[0];
+    match option {
+        // PR_GET_KEEPCAPS, PR_SET_KEEPCAPS.
+        7 => return Ok(u64::from(cred.secure.keeps_capabilities())),
+        8 => match number {
+            0 | 1 => cred.set_keeps_capabilities(number == 1)?,
+            _ => return Err(Errno::EINVAL),
+        },
+        // PR_CAPBSET_READ, PR_CAPBSET_DROP.
+        23 => return Ok(u64::from(cred.capabilities.bounding & capability_bit(number)? != 0)),
+        24 => cred.drop_bounding(number)?,
+        // PR_GET_SECUREBITS, PR_SET_SECUREBITS.
+        27 => return Ok(u64::from(cred.secure.bits())),
+        28 => cred.set_secure_bits(u32::try_from(number).map_err(|_| Errno::EPERM)?)?,
+        // PR_CAP_AMBIENT.
+        47 => {
+            if let Some(shown) = ambient_option(&mut cred, arguments)? {
+                return Ok(shown);
+            }
+        }
+        _ => return Err(Errno::EINVAL),
+    }
+    cx.set_cred(cred);
+    Ok(0)
+}
+
+/// Changes the ambient set, or shows whether a capability is in it.
+fn ambient_option(cred: &mut Cred, [what, number, more, yet_more]: [u64; 4]) -> Result<Option<u64>> {
+    const IS_SET: u64 = 1;
+    const RAISE: u64 = 2;
+    const LOWER: u64 = 3;
+    const CLEAR_ALL: u64 = 4;
+    if more | yet_more != 0 || what == CLEAR_ALL && number != 0 {
+        return Err(Errno::EINVAL);
+    }
+    match what {
+        IS_SET => return Ok(Some(u64::from(cred.capabilities.ambient & capability_bit(number)? != 0))),
+        RAISE => cred.raise_ambient(number)?,
+        LOWER => cred.capabilities.ambient &= !capability_bit(number)?,
+        CLEAR_ALL => cred.capabilities.ambient = 0,
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(None)
 }

@@ -54,7 +54,8 @@ pub(super) fn sysinfo(_cx: &mut Cx, to: UserPtr<[u64; 14]>) -> Result<()> {
     let stats = frames::stats();
     let loads = system::loads();
     let mut words = [0; 14];
-    words[0] = hal::time::now_ns() / abi::time::NANOS;
+    // A second that has begun counts, as on Linux.
+    words[0] = hal::time::now_ns().div_ceil(abi::time::NANOS);
     // Hundredths on the scale of 1 << 16.
     for (word, load) in words[1..4].iter_mut().zip(loads) {
         *word = load;

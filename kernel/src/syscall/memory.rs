@@ -1,6 +1,7 @@
 //! Memory: mmap(2) and its kin.
 
 use core::ops::Range;
+use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
 use hal::user::USER_TOP;
@@ -318,9 +319,13 @@ pub(super) fn munlockall(cx: &mut Cx) -> Result<()> {
 }
 
 /// membarrier(2): a barrier on all CPUs is what a request to them is.
-pub(super) fn membarrier(_cx: &mut Cx, command: u32, flags: Hex) -> Result<u32> {
+pub(super) fn membarrier(cx: &mut Cx, command: u32, flags: Hex) -> Result<u32> {
     const QUERY: u32 = 0;
     const GLOBAL: u32 = 1;
+    const GLOBAL_EXPEDITED: u32 = 2;
+    const REGISTER_GLOBAL_EXPEDITED: u32 = 4;
+    const PRIVATE_EXPEDITED: u32 = 8;
+    const REGISTER_PRIVATE_EXPEDITED: u32 = 16;
     /// Global, global expedited and private expedited with their registrations.
     const SUPPORTED: u32 = 0x1f;
     if flags.0 != 0 {
@@ -328,11 +333,19 @@ pub(super) fn membarrier(_cx: &mut Cx, command: u32, flags: Hex) -> Result<u32> 
     }
     match command {
         QUERY => Ok(SUPPORTED),
-        GLOBAL | 2 | 8 => {
+        PRIVATE_EXPEDITED
+            if cx.process().barriers.load(Ordering::Relaxed) & REGISTER_PRIVATE_EXPEDITED == 0 =>
+        {
+            Err(Errno::EPERM)
+        }
+        GLOBAL | GLOBAL_EXPEDITED | PRIVATE_EXPEDITED => {
             hal::tlb::barrier();
             Ok(0)
         }
-        4 | 16 => Ok(0),
+        REGISTER_GLOBAL_EXPEDITED | REGISTER_PRIVATE_EXPEDITED => {
+            cx.process().barriers.fetch_or(command, Ordering::Relaxed);
+            Ok(0)
+        }
         _ => Err(Errno::EINVAL),
     }
 }

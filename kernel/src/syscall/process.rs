@@ -390,7 +390,7 @@ fn process_or_self(cx: &Cx, pid: i32) -> Result<Arc<Process>> {
 
 /// setpgid(2).
 pub(super) fn setpgid(cx: &mut Cx, pid: i32, group: i32) -> Result<()> {
-    if group < 0 {
+    if group < 0 || group == 0 && pid < 0 {
         return Err(Errno::EINVAL);
     }
     let me = cx.process().pid;
@@ -586,6 +586,7 @@ pub(super) fn prctl(
     fourth: u64,
     fifth: u64,
 ) -> Result<u64> {
+    const PR_TSC_ENABLE: u32 = 1;
     let no_more = third | fourth | fifth == 0;
     match option {
         // PR_SET_PDEATHSIG, PR_GET_PDEATHSIG.
@@ -609,8 +610,14 @@ pub(super) fn prctl(
             cx.process().dumpable.store(value, Ordering::Relaxed);
             Ok(0)
         }
-        // PR_GET_KEEPCAPS.
-        7 => Ok(0),
+        // PR_GET_SECCOMP: there is none.
+        21 => Ok(0),
+        // PR_GET_TSC, PR_SET_TSC: programs may always read the counter.
+        25 => {
+            UserPtr::<u32>::at(second).write(&PR_TSC_ENABLE)?;
+            Ok(0)
+        }
+        26 if second == u64::from(PR_TSC_ENABLE) => Ok(0),
         // PR_SET_NAME, PR_GET_NAME.
         15 => {
             let mut name = [0; 16];
@@ -630,13 +637,6 @@ pub(super) fn prctl(
             name[..bytes.len().min(15)].copy_from_slice(&bytes[..bytes.len().min(15)]);
             UserPtr::<[u8; 16]>::at(second).write(&name)?;
             Ok(0)
-        }
-        // PR_CAPBSET_READ.
-        23 => {
-            if second > 40 {
-                return Err(Errno::EINVAL);
-            }
-            Ok(cx.cred.capabilities.bounding >> second & 1)
         }
         // PR_SET_TIMERSLACK, PR_GET_TIMERSLACK.
         29 => {
@@ -670,7 +670,12 @@ pub(super) fn prctl(
             }
             Ok(u64::from(cx.no_new_privileges))
         }
-        _ => Err(Errno::EINVAL),
+        // PR_GET_TID_ADDRESS.
+        40 => {
+            UserPtr::<u64>::at(second).write(&cx.clear_tid)?;
+            Ok(0)
+        }
+        _ => super::ids::capability_option(cx, option, [second, third, fourth, fifth]),
     }
 }
 

@@ -3,6 +3,7 @@
 use abi::time::Timespec;
 use abi::{Errno, Result};
 use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 use logic::cpuset::CpuSet;
 use logic::cred::Capability;
 use logic::runq::{Nice, Policy, Priority, ROUND_ROBIN_SLICE_NS};
@@ -81,8 +82,24 @@ fn may_change(cx: &Cx, target: &Task) -> bool {
     me == other.effective || me == other.real || cx.cred.has(Capability::SysNice)
 }
 
-fn set(cx: &Cx, target: &Arc<Task>, policy: Policy) -> Result<()> {
+/// What becomes of children (SCHED_RESET_ON_FORK).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Children {
+    Inherit,
+    Reset,
+}
+
+fn children_of(task: &Task) -> Children {
+    if task.resets_on_fork.load(Ordering::Relaxed) { Children::Reset } else { Children::Inherit }
+}
+
+fn set(cx: &Cx, target: &Arc<Task>, policy: Policy, children: Children) -> Result<()> {
     if !may_change(cx, target) {
+        return Err(Errno::EPERM);
+    }
+    // Only the privileged let children have again what they were denied.
+    let gives_back = children == Children::Inherit && children_of(target) == Children::Reset;
+    if gives_back && !cx.cred.has(Capability::SysNice) {
         return Err(Errno::EPERM);
     }
     let before = policy_of(target);
@@ -103,6 +120,7 @@ fn set(cx: &Cx, target: &Arc<Task>, policy: Policy) -> Result<()> {
     if let Some(thread) = target.thread() {
         sched::set_policy(thread, policy);
     }
+    target.resets_on_fork.store(children == Children::Reset, Ordering::Relaxed);
     Ok(())
 }
 
@@ -119,13 +137,16 @@ pub(super) fn sched_setscheduler(cx: &mut Cx, pid: i32, policy: i32, parameter: 
     let priority = parameter.read()?;
     let target = task(cx, pid)?;
     let nice = nice_of(policy_of(&target));
-    let policy = policy_from(policy.cast_unsigned() & !SCHED_RESET_ON_FORK, priority, nice)?;
-    set(cx, &target, policy)
+    let number = policy.cast_unsigned();
+    let children = if number & SCHED_RESET_ON_FORK != 0 { Children::Reset } else { Children::Inherit };
+    set(cx, &target, policy_from(number & !SCHED_RESET_ON_FORK, priority, nice)?, children)
 }
 
 /// sched_getscheduler(2).
 pub(super) fn sched_getscheduler(cx: &mut Cx, pid: i32) -> Result<u32> {
-    Ok(number_of(policy_of(&*task(cx, pid)?)))
+    let task = task(cx, pid)?;
+    let flag = if children_of(&task) == Children::Reset { SCHED_RESET_ON_FORK } else { 0 };
+    Ok(number_of(policy_of(&task)) | flag)
 }
 
 /// sched_setparam(2).
@@ -136,7 +157,8 @@ pub(super) fn sched_setparam(cx: &mut Cx, pid: i32, parameter: UserPtr<u32>) -> 
     let priority = parameter.read()?;
     let target = task(cx, pid)?;
     let now = policy_of(&target);
-    set(cx, &target, policy_from(number_of(now), priority, nice_of(now))?)
+    let policy = policy_from(number_of(now), priority, nice_of(now))?;
+    set(cx, &target, policy, children_of(&target))
 }
 
 /// sched_getparam(2).
@@ -148,21 +170,63 @@ pub(super) fn sched_getparam(cx: &mut Cx, pid: i32, parameter: UserPtr<u32>) -> 
     parameter.write(&priority_of(policy_of(&target)))
 }
 
+const FLAG_RESET_ON_FORK: u32 = 0x01;
+const FLAG_KEEP_POLICY: u32 = 0x08;
+const FLAG_KEEP_PARAMS: u32 = 0x10;
+/// Those of the deadline class, and limits to the CPU's speed, which are accepted and ignored.
+const FLAGS_OTHER: u32 = 0x02 | 0x04 | 0x20 | 0x40;
+/// `struct sched_attr` as it first was, and with the limits to the CPU's speed.
+const ATTRIBUTES_SIZE: u32 = 48;
+const ATTRIBUTES_SIZE_NOW: u32 = 56;
+
 /// sched_setattr(2).
 pub(super) fn sched_setattr(cx: &mut Cx, pid: i32, attributes: UserPtr<[u32; 12]>, flags: Hex) -> Result<()> {
-    const SIZE: u32 = 48;
     if attributes.is_null() || pid < 0 || flags.0 != 0 {
         return Err(Errno::EINVAL);
     }
-    let size = UserPtr::<u32>::at(attributes.address()).read()?;
-    if size != 0 && size < SIZE {
-        UserPtr::<u32>::at(attributes.address()).write(&SIZE)?;
-        return Err(Errno::E2BIG);
+    check_attributes_size(attributes.address())?;
+    let [_, number, flags, flags_high, nice, priority, ..] = attributes.read()?;
+    if number.cast_signed() < 0 {
+        return Err(Errno::EINVAL);
     }
-    let [_, policy, _, _, nice, priority, ..] = attributes.read()?;
     let target = task(cx, pid)?;
-    let policy = policy_from(policy, priority, Nice::clamped(nice.cast_signed()))?;
-    set(cx, &target, policy)
+    let now = policy_of(&target);
+    let known = FLAG_RESET_ON_FORK | FLAG_KEEP_POLICY | FLAG_KEEP_PARAMS | FLAGS_OTHER;
+    if flags & !known != 0 || flags_high != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let number = if flags & FLAG_KEEP_POLICY != 0 { number_of(now) } else { number };
+    let (priority, nice) = if flags & FLAG_KEEP_PARAMS != 0 {
+        (priority_of(now), nice_of(now))
+    } else {
+        (priority, Nice::clamped(nice.cast_signed()))
+    };
+    let children = if flags & FLAG_KEEP_POLICY != 0 {
+        children_of(&target)
+    } else if flags & FLAG_RESET_ON_FORK != 0 {
+        Children::Reset
+    } else {
+        Children::Inherit
+    };
+    set(cx, &target, policy_from(number, priority, nice)?, children)
+}
+
+/// What a newer program has and this kernel does not know must be zero; what is expected is told.
+fn check_attributes_size(address: u64) -> Result<()> {
+    const PAGE: u32 = 4096;
+    let size = match UserPtr::<u32>::at(address).read()? {
+        0 => ATTRIBUTES_SIZE,
+        size => size,
+    };
+    let mut is_known = (ATTRIBUTES_SIZE..=PAGE).contains(&size);
+    for beyond in ATTRIBUTES_SIZE_NOW..if is_known { size } else { 0 } {
+        is_known &= hal::usermem::read::<u8>(address + u64::from(beyond))? == 0;
+    }
+    if is_known {
+        return Ok(());
+    }
+    UserPtr::<u32>::at(address).write(&ATTRIBUTES_SIZE_NOW)?;
+    Err(Errno::E2BIG)
 }
 
 /// sched_getattr(2).
@@ -173,13 +237,15 @@ pub(super) fn sched_getattr(
     size: u32,
     flags: Hex,
 ) -> Result<()> {
-    const SIZE: u32 = 48;
-    if attributes.is_null() || pid < 0 || flags.0 != 0 || !(SIZE..=4096).contains(&size) {
+    if attributes.is_null() || pid < 0 || flags.0 != 0 || !(ATTRIBUTES_SIZE..=4096).contains(&size) {
         return Err(Errno::EINVAL);
     }
-    let policy = policy_of(&*task(cx, pid)?);
+    let task = task(cx, pid)?;
+    let policy = policy_of(&task);
     let nice = i32::from(nice_of(policy).level()).cast_unsigned();
-    attributes.write(&[SIZE, number_of(policy), 0, 0, nice, priority_of(policy), 0, 0, 0, 0, 0, 0])
+    let flags = if children_of(&task) == Children::Reset { FLAG_RESET_ON_FORK } else { 0 };
+    let (number, priority) = (number_of(policy), priority_of(policy));
+    attributes.write(&[ATTRIBUTES_SIZE, number, flags, 0, nice, priority, 0, 0, 0, 0, 0, 0])
 }
 
 /// sched_get_priority_max(2).
@@ -221,12 +287,7 @@ pub(super) fn sched_setaffinity(cx: &mut Cx, pid: i32, len: u32, mask: Address) 
     }
     let wanted = CpuSet::from_words([u64::from_le_bytes(bytes), 0, 0, 0]);
     let thread = target.thread().ok_or(Errno::ESRCH)?;
-    thread.set_affinity(wanted)?;
-    if Arc::ptr_eq(&target, &cx.task) {
-        // Where it runs now may be forbidden from here on.
-        sched::yield_now();
-    }
-    Ok(())
+    sched::set_affinity(thread, wanted)
 }
 
 /// sched_getaffinity(2): how many bytes it wrote.
@@ -289,7 +350,7 @@ pub(super) fn setpriority(cx: &mut Cx, which: u32, who: i32, level: i32) -> Resu
             Policy::Batch(_) => Policy::Batch(nice),
             other => other,
         };
-        let changed = set(cx, &task, policy);
+        let changed = set(cx, &task, policy, children_of(&task));
         // More than the limit allows is another error than somebody else's process.
         let changed = match changed {
             Err(Errno::EPERM) if may_change(cx, &task) => Err(Errno::EACCES),

@@ -87,6 +87,18 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// What a child gets whose parent set `SCHED_RESET_ON_FORK`: no real time, and no nice level below zero.
+    #[must_use]
+    pub fn reset(self) -> Self {
+        let at_least_zero = |nice: Nice| Nice::clamped(i32::from(nice.level()).max(0));
+        match self {
+            Self::Fifo(_) | Self::RoundRobin(_) => Self::default(),
+            Self::Fair(nice) => Self::Fair(at_least_zero(nice)),
+            Self::Batch(nice) => Self::Batch(at_least_zero(nice)),
+            Self::Idle => Self::Idle,
+        }
+    }
+
     pub(super) fn level(self) -> Level {
         match self {
             Self::Fifo(priority) | Self::RoundRobin(priority) => Level(Level::FAIR.0 + priority.number()),

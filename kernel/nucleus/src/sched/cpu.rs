@@ -228,6 +228,29 @@ pub fn set_policy(thread: &Arc<Thread>, policy: Policy) {
     }
 }
 
+/// Says on which CPUs a thread may run, and moves it if it is on another: at once if it waits for one, else at the end of
+/// the interrupt or system call that it is in.
+///
+/// # Errors
+/// EINVAL if none of them is up.
+pub fn set_affinity(thread: &Arc<Thread>, allowed: CpuSet) -> Result<()> {
+    thread.set_affinity(allowed)?;
+    let mut shared = thread.shared.lock();
+    let Some(home) = shared.sched.last_cpu().filter(|&home| !allowed.contains(home)) else { return Ok(()) };
+    let Some(cpu) = get(home.index()) else { return Ok(()) };
+    let taken = match shared.status {
+        Status::Queued => cpu.queue.lock().queue.remove(&mut shared.sched),
+        _ => None,
+    };
+    match (shared.status, taken) {
+        (Status::Queued, Some(_)) => enqueue(thread, &mut shared, Reason::Wakeup),
+        // It runs there, or is about to.
+        (Status::Queued | Status::Running, _) => trap::request_reschedule(home.index()),
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Lets the thread's owner be told when it has had `ran_ns` of CPU time in all ([`super::Owner::ran_out`]), at once if it
 /// has; `u64::MAX` for never. Told once, and not before the thread runs.
 pub fn set_budget(thread: &Arc<Thread>, ran_ns: u64) {
@@ -399,7 +422,7 @@ fn choose_next(why: Leave) -> Option<Arc<hal::context::Context>> {
     if !me.is_idle {
         cpu.busy.fetch_add(ran, Ordering::Relaxed);
     }
-    file(&mut queue, &me, &mut shared, why, now);
+    let must_move = file(&mut queue, &me, &mut shared, why, now) == Filed::Elsewhere;
     let idle = queue.idle.clone();
     let next = queue.queue.pick(now).map_or(idle, |picked| picked.thread);
     note_load(cpu, &queue);
@@ -417,7 +440,6 @@ fn choose_next(why: Leave) -> Option<Arc<hal::context::Context>> {
         arm(cpu);
         return None;
     }
-    drop(shared);
     let limited = (budget != NEVER).then(|| next.clone());
     queue.events.record(now, EventKind::Switch, [me.id().0, next.id().0]);
     next.switches.fetch_add(1, Ordering::Relaxed);
@@ -425,15 +447,29 @@ fn choose_next(why: Leave) -> Option<Arc<hal::context::Context>> {
     let context = next.context.clone();
     queue.previous = Some(core::mem::replace(&mut queue.current, next));
     drop(queue);
+    if must_move {
+        // Another CPU may pick it before this one has left its stack, and waits for that (`hal::context::switch`).
+        enqueue(&me, &mut shared, Reason::Wakeup);
+    }
+    drop(shared);
     // A thread's state comes before a queue: only now may it be asked.
     cpu.note_budget(now, budget, limited.map_or(0, |next| next.shared.lock().sched.ran_ns()));
     arm(cpu);
     Some(context)
 }
 
-fn file(queue: &mut Queue, me: &Arc<Thread>, shared: &mut Shared, why: Leave, now: u64) {
+/// Where the running thread goes that gives way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filed {
+    /// On this queue, or on none.
+    Here,
+    /// On another CPU's queue, once this one's is let go: it may not run here any more.
+    Elsewhere,
+}
+
+fn file(queue: &mut Queue, me: &Arc<Thread>, shared: &mut Shared, why: Leave, now: u64) -> Filed {
     if me.is_idle {
-        return;
+        return Filed::Here;
     }
     match why {
         Leave::Park => {
@@ -445,6 +481,11 @@ fn file(queue: &mut Queue, me: &Arc<Thread>, shared: &mut Shared, why: Leave, no
             queue.queue.block(&mut shared.sched);
             queue.events.record(now, EventKind::Exit, [me.id().0, 0]);
         }
+        Leave::Yield | Leave::Preempted if is_astray(me) => {
+            shared.status = Status::Queued;
+            queue.queue.block(&mut shared.sched);
+            return Filed::Elsewhere;
+        }
         Leave::Yield | Leave::Preempted => {
             shared.status = Status::Queued;
             let reason = if why == Leave::Yield { Reason::Yielded } else { Reason::Preempted };
@@ -453,6 +494,15 @@ fn file(queue: &mut Queue, me: &Arc<Thread>, shared: &mut Shared, why: Leave, no
             }
         }
     }
+    Filed::Here
+}
+
+/// Whether a thread runs on a CPU that it may not use, and may use another.
+fn is_astray(thread: &Thread) -> bool {
+    let allowed = thread.affinity();
+    let ready = CpuSet::from_words([smp::online_mask(), 0, 0, 0]);
+    CpuId::from_index(cpu::id()).is_some_and(|here| !allowed.contains(here))
+        && allowed.and(&ready).first().is_some_and(|other| get(other.index()).is_some())
 }
 
 /// The first thing after a switch: the thread that runs now is running, the one before may be freed.

@@ -15,7 +15,7 @@ pub mod thread;
 pub mod timer;
 pub mod wait;
 
-pub use cpu::{current, preempt, run_other, set_budget, set_policy, start, yield_now};
+pub use cpu::{current, preempt, run_other, set_affinity, set_budget, set_policy, start, yield_now};
 pub use mutex::Mutex;
 pub use thread::{Owner, Thread, ThreadId};
 pub use timer::{sleep_ns, sleep_until};

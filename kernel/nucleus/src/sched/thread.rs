@@ -198,7 +198,7 @@ impl Thread {
         CpuSet::from_words([self.affinity.load(Ordering::Relaxed), 0, 0, 0])
     }
 
-    /// Says on which CPUs it may run; takes effect the next time it is queued.
+    /// Says on which CPUs it may run; takes effect when it next gives way. [`super::set_affinity`] sees to that.
     ///
     /// # Errors
     /// EINVAL if none of them is up.
