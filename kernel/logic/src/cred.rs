@@ -94,8 +94,7 @@ impl SecureBits {
     const NO_SETUID_FIXUP: u32 = 1 << 2;
     const KEEP_CAPS: u32 = 1 << 4;
     const NO_CAP_AMBIENT_RAISE: u32 = 1 << 6;
-    const FLAGS: u32 =
-        Self::NO_ROOT | Self::NO_SETUID_FIXUP | Self::KEEP_CAPS | Self::NO_CAP_AMBIENT_RAISE;
+    const FLAGS: u32 = Self::NO_ROOT | Self::NO_SETUID_FIXUP | Self::KEEP_CAPS | Self::NO_CAP_AMBIENT_RAISE;
     const LOCKS: u32 = Self::FLAGS << 1;
 
     /// As prctl(2) shows them.
@@ -115,7 +114,9 @@ impl SecureBits {
     /// What is locked stays as it is, and locked; bits that mean nothing cannot be set.
     const fn may_become(self, bits: u32) -> bool {
         let locked = (self.0 & Self::LOCKS) >> 1;
-        locked & (self.0 ^ bits) == 0 && self.0 & Self::LOCKS & !bits == 0 && bits & !(Self::FLAGS | Self::LOCKS) == 0
+        locked & (self.0 ^ bits) == 0
+            && self.0 & Self::LOCKS & !bits == 0
+            && bits & !(Self::FLAGS | Self::LOCKS) == 0
     }
 }
 
@@ -235,8 +236,11 @@ impl Cred {
         if self.secure.has(SecureBits::KEEP_CAPS << 1) {
             return Err(Errno::EPERM);
         }
-        self.secure.0 =
-            if keeps { self.secure.0 | SecureBits::KEEP_CAPS } else { self.secure.0 & !SecureBits::KEEP_CAPS };
+        self.secure.0 = if keeps {
+            self.secure.0 | SecureBits::KEEP_CAPS
+        } else {
+            self.secure.0 & !SecureBits::KEEP_CAPS
+        };
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use super::{futex, signals, tree};
 
 /// Ends the running task, which called exit(2) with `code` or was told to end.
 pub(crate) fn end_task(cx: Cx, code: Option<u8>) {
-    futex::release_robust_list(&cx);
+    futex::leave_all(&cx);
     clear_tid(&cx);
     let status = WaitStatus::Exited(code.unwrap_or(0));
     let task = cx.task.clone();
