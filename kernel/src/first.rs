@@ -11,11 +11,12 @@ use logic::cpio;
 use logic::cred::Cred;
 use logic::signal::WaitStatus;
 use nucleus::sched::Wait;
-use nucleus::vfs::{Last, OpenFile, Place, Walker};
+use nucleus::vfs::change::Making;
+use nucleus::vfs::{FileKind, Last, OpenFile, Place, Walker};
 use nucleus::{error, info};
 
 use crate::process::{Process, init, tree};
-use crate::{mounts, tty};
+use crate::{mounts, tty, usermode};
 
 /// Runs the first program to its end.
 pub(crate) fn run(boot: &'static BootInfo) {
@@ -38,8 +39,13 @@ pub(crate) fn run(boot: &'static BootInfo) {
     }
 }
 
-fn prepare() -> Result<()> {
+/// Devices, and what programs need besides files.
+///
+/// # Errors
+/// ENOMEM.
+pub(crate) fn prepare() -> Result<()> {
     set_clock();
+    crate::vdso::init()?;
     fs::devices::register()?;
     tty::init()
 }
@@ -51,16 +57,40 @@ fn set_clock() {
     }
 }
 
+/// A root file system with what Linux puts into its own before any archive: `/dev`, `/dev/console`, `/root`.
+///
+/// # Errors
+/// ENOMEM.
+pub(crate) fn bare_root() -> Result<Place> {
+    let root = mounts::mount_root()?;
+    let cred = Cred::root();
+    let walker = Walker { cred: &cred, root: root.clone(), start: root.clone() };
+    let folder =
+        |permissions| Making { kind: FileKind::Directory, permissions, device_number: 0, target: b"" };
+    let console = Making {
+        kind: FileKind::CharDevice,
+        permissions: 0o600,
+        device_number: abi::file::device_number(5, 1),
+        target: b"",
+    };
+    for (path, making) in [("dev", folder(0o755)), ("dev/console", console), ("root", folder(0o700))] {
+        walker.make(walker.find(path.as_bytes(), Last::Keep)?, &making)?;
+    }
+    Ok(root)
+}
+
 /// The root file system with the archive's files.
 fn unpack(boot: &BootInfo, path: &str) -> core::result::Result<Place, ()> {
-    let root = mounts::mount_root().map_err(|error| error!("cannot make the root file system: {error}"))?;
+    let root = bare_root().map_err(|error| error!("cannot make the root file system: {error}"))?;
     let Some(archive) = hal::boot::initramfs(boot) else {
         error!("there is no initramfs to run {path} from; give QEMU -initrd build/initramfs.cpio");
         return Err(());
     };
     if let Some(compression) = cpio::compression(archive) {
         let name = compression.name();
-        error!("the initramfs is compressed with {name}, which this kernel cannot read yet; pass it uncompressed");
+        error!(
+            "the initramfs is compressed with {name}, which this kernel cannot read yet; pass it uncompressed"
+        );
         return Err(());
     }
     if let Err(problem) = fs::initramfs::unpack(archive, &root) {
@@ -96,19 +126,26 @@ fn start(boot: &BootInfo, root: &Place, path: &str) -> Result<Arc<Process>> {
     if console.is_none() {
         nucleus::warning!("there is no /dev/console in the initramfs: {path} starts without open files");
     }
-    init::start(root, path.as_bytes(), &arguments, &environment, console)
+    init::start(root, path.as_bytes(), &arguments, &environment, console, usermode::start)
 }
 
-fn open_console(root: &Place) -> Option<Arc<OpenFile>> {
+/// What the first program has as its first three files.
+pub(crate) fn open_console(root: &Place) -> Option<Arc<OpenFile>> {
     let cred = Cred::root();
     let walker = Walker { cred: &cred, root: root.clone(), start: root.clone() };
     let place = walker.resolve(b"/dev/console", Last::Follow).ok()?;
     walker.open(place, O_RDWR | O_NOCTTY, false).ok()
 }
 
-fn wait(process: &Arc<Process>) -> Result<WaitStatus> {
+/// Waits for the end of a process that no other process waits for.
+///
+/// # Errors
+/// ESRCH if it is gone.
+pub(crate) fn wait(process: &Arc<Process>) -> Result<WaitStatus> {
     process.ended.block_until(Wait::UNINTERRUPTIBLE, || {
-        tree::with(|tree| tree.node(process.pid).map_or(Err(Errno::ESRCH), |node| node.zombie.ok_or(Errno::EAGAIN)))
+        tree::with(|tree| {
+            tree.node(process.pid).map_or(Err(Errno::ESRCH), |node| node.zombie.ok_or(Errno::EAGAIN))
+        })
     })
 }
 

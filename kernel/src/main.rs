@@ -4,17 +4,15 @@
 //! - [`panic`]: the last words.
 //! - [`vdso`]: the kernel's code that programs run.
 //! - [`system`]: name, load and end of the system.
-//! - [`process`]: processes, their tree, signals, programs; it and the four that follow know each other's functions, for
-//!   they are one subject in five parts.
-//! - [`oom`]: ending a process for its memory.
-//! - [`tty`]: terminals.
+//! - [`process`]: processes, their tree, signals, programs.
+//! - [`tty`]: terminals and job control.
 //! - [`trace`]: printing system calls.
+//! - [`shm`]: memory that several share.
+//! - [`procfs`]: what `/proc` asks.
+//! - [`mounts`]: which file systems there are.
 //! - [`syscall`]: the table of system calls.
 //! - [`usermode`]: the loop between user code and the kernel.
-//! - [`shm`]: memory that several share.
-//! - [`mounts`]: which file systems there are.
 //! - [`handlers`]: hal's upcalls.
-//! - [`procfs`]: what `/proc` asks.
 //! - [`first`]: from a booted kernel to the first program.
 //! - [`bench`]: measurements the kernel makes of itself (`bench.switch`).
 //! - [`ktest`]: in-kernel tests, in test builds.
@@ -30,15 +28,14 @@ mod panic;
 mod vdso;
 mod system;
 mod process;
-mod oom;
 mod tty;
 mod trace;
 mod shm;
+mod procfs;
 mod mounts;
 mod syscall;
 mod usermode;
 mod handlers;
-mod procfs;
 mod first;
 mod bench;
 #[cfg(ktest)]

@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
-use fs::procfs::{
-    Controls, Link, ProcessSource, Procfs, Setting, SystemNow, SystemSource, Target, Who,
-};
+use fs::procfs::{Controls, Link, ProcessSource, Procfs, Setting, SystemNow, SystemSource, Target, Who};
 use hal::boot::{BootInfo, Text};
 use hal::spin::Once;
 use hal::{cpu, frames, smp, trap};
@@ -49,8 +47,13 @@ fn find(who: Who) -> Result<(Arc<Process>, Arc<Task>)> {
     if Arc::ptr_eq(&task.process, &process) { Ok((process, task)) } else { Err(Errno::ESRCH) }
 }
 
-fn lowest(numbers: impl Iterator<Item = Pid>, from: u32) -> Option<u32> {
-    numbers.map(|pid| pid.0).filter(|&number| number >= from).min()
+fn collect(numbers: impl Iterator<Item = Pid>) -> Result<Vec<u32>> {
+    let mut all = Vec::new();
+    for Pid(number) in numbers {
+        all.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        all.push(number);
+    }
+    Ok(all)
 }
 
 fn state_of(process: &Process, task: &Task) -> State {
@@ -78,13 +81,12 @@ fn policy_numbers(policy: Policy) -> (i32, u32, u32) {
 }
 
 impl ProcessSource for Processes {
-    fn next_process(&self, from: u32) -> Option<u32> {
-        tree::with(|tree| lowest(tree.nodes().map(|node| node.process.pid), from))
+    fn processes(&self) -> Result<Vec<u32>> {
+        tree::with(|tree| collect(tree.nodes().map(|node| node.process.pid)))
     }
 
-    fn next_thread(&self, process: u32, from: u32) -> Option<u32> {
-        let process = tree::process(Pid(process)).ok()?;
-        lowest(process.tasks().iter().map(|task| task.tid()), from)
+    fn threads(&self, process: u32) -> Result<Vec<u32>> {
+        collect(tree::process(Pid(process))?.tasks().iter().map(|task| task.tid()))
     }
 
     fn current(&self) -> Option<Who> {
@@ -159,7 +161,8 @@ impl ProcessSource for Processes {
             caught: caught.bits(),
             queued: (queued, process.limits.soft(Resource::PendingSignals)),
             umask: fs.map(|fs| fs.mask()),
-            descriptors: files.map_or(0, |files| u32::try_from(files.with(|files| files.capacity())).unwrap_or(u32::MAX)),
+            descriptors: files
+                .map_or(0, |files| u32::try_from(files.with(|files| files.capacity())).unwrap_or(u32::MAX)),
             cpus: task.thread().map_or(Shown::default().cpus, |thread| thread.affinity()),
             possible_cpus: u32::try_from(smp::present()).unwrap_or(1),
             switches: [own.switches, 0],
@@ -178,7 +181,8 @@ impl ProcessSource for Processes {
             return Ok(());
         }
         let (mine, other) = (me.cred(), task.cred());
-        let is_same = |me: u32, ids: logic::cred::Ids| me == ids.real && me == ids.effective && me == ids.saved;
+        let is_same =
+            |me: u32, ids: logic::cred::Ids| me == ids.real && me == ids.effective && me == ids.saved;
         let is_own = is_same(mine.user.file, other.user) && is_same(mine.group.file, other.group);
         let is_dumpable = process.dumpable.load(Ordering::Relaxed) == 1;
         if mine.has(Capability::SysPtrace) || (is_own && is_dumpable) { Ok(()) } else { Err(Errno::EACCES) }

@@ -48,7 +48,7 @@ pub(crate) fn log_tail(len: usize) -> Result<Vec<u8>> {
     let mut outcome = Ok(());
     nucleus::log::read_from(0, |_, time_ns, level, text| {
         let micros = time_ns / 1000;
-        let line = write!(tail, "<{level}>[{:5}.{:06}] {text}\n", micros / 1_000_000, micros % 1_000_000);
+        let line = writeln!(tail, "<{level}>[{:5}.{:06}] {text}", micros / 1_000_000, micros % 1_000_000);
         outcome = outcome.and(line.map_err(|_| Errno::ENOMEM));
     });
     outcome?;
@@ -56,7 +56,10 @@ pub(crate) fn log_tail(len: usize) -> Result<Vec<u8>> {
     // Whole lines only.
     let start = match excess {
         0 => 0,
-        excess => tail.bytes[excess..].iter().position(|&byte| byte == b'\n').map_or(tail.bytes.len(), |at| excess + at + 1),
+        excess => tail.bytes[excess..]
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(tail.bytes.len(), |at| excess + at + 1),
     };
     tail.bytes.drain(..start);
     Ok(tail.bytes)

@@ -13,7 +13,7 @@ use nucleus::sched;
 
 use crate::process::signals::{self, Interrupted};
 use crate::process::{Cx, exit};
-use crate::{oom, syscall};
+use crate::syscall;
 
 /// Runs a task from its first instruction to its end. `set_tid` is where it stores its number first
 /// (CLONE_CHILD_SETTID).
@@ -37,7 +37,7 @@ fn run(cx: &mut Cx) -> Option<u8> {
                 match syscall::dispatch(cx, number) {
                     syscall::Outcome::Value(value) => cx.context.set_result(value),
                     syscall::Outcome::Error(error) => {
-                        cx.context.set_result(syscall::error_result(error));
+                        cx.context.set_result(error.register_value());
                         if error.is_restart() {
                             interrupted = Some(Interrupted { number, error });
                         }
@@ -71,7 +71,7 @@ fn page_fault(cx: &Cx, fault: &Fault) {
         Err(FaultError::Forbidden) => SignalInfo::fault(Signal::SEGV, SEGV_ACCERR, address),
         Err(FaultError::PastEnd) => SignalInfo::fault(Signal::BUS, BUS_ADRERR, address),
         Err(FaultError::NoMemory) => {
-            oom::make_room(&cx.task);
+            crate::process::oom::make_room(&cx.task);
             return;
         }
     };

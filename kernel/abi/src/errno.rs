@@ -186,6 +186,12 @@ impl Errno {
     /// As `ERESTARTNOHAND`, but by restart_syscall(2): the time that is left is known there.
     pub const ERESTART_RESTARTBLOCK: Errno = Errno(516);
 
+    /// As a system call returns it: negative.
+    #[inline]
+    pub const fn register_value(self) -> u64 {
+        (-(self.0 as i64)).cast_unsigned()
+    }
+
     /// Whether it is one of these.
     #[inline]
     pub const fn is_restart(self) -> bool {

@@ -83,7 +83,6 @@ pub const AT_EMPTY_PATH: u32 = 0x1000;
 /// statx(2): how fresh.
 pub const AT_STATX_SYNC_TYPE: u32 = 0x6000;
 
-
 /// There is something to read.
 pub const POLLIN: u16 = 1;
 /// There is something urgent.

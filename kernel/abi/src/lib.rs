@@ -11,6 +11,7 @@
 //! - [`termios`]: flags and requests of terminals.
 //! - [`file`]: open flags, modes, device numbers, poll events.
 //! - [`time`]: times as structures.
+//! - [`vdso`]: the page from which the vDSO tells time.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -25,5 +26,6 @@ pub mod process;
 pub mod termios;
 pub mod file;
 pub mod time;
+pub mod vdso;
 
 pub use errno::{Errno, Result};

@@ -41,5 +41,9 @@ fn snapshot(index: &Port<u8>, data: &Port<u8>) -> Result<ClockRegisters> {
     if (0..ATTEMPTS).all(|_| is_updating()) {
         return Err(Errno::ENODEV);
     }
-    Ok(ClockRegisters { values: REGISTERS.map(register), century: Some(register(CENTURY)), mode: register(STATUS_B) })
+    Ok(ClockRegisters {
+        values: REGISTERS.map(register),
+        century: Some(register(CENTURY)),
+        mode: register(STATUS_B),
+    })
 }

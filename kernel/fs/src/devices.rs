@@ -15,6 +15,7 @@ use hal::frames::SharedFrame;
 use logic::addr::PAGE_LEN;
 use nucleus::mm::PageSource;
 use nucleus::vfs::device::{self, Device, Registered};
+use nucleus::vfs::file::Seeking;
 use nucleus::vfs::{ByteSink, ByteSource, Change, File, FileKind, Transfer};
 
 pub use self::random::{fill_random, random_u64};
@@ -95,6 +96,10 @@ fn read_zeros(to: &mut dyn ByteSink) -> Result<usize> {
 }
 
 impl File for Null {
+    fn seeking(&self) -> Seeking {
+        Seeking::Nowhere
+    }
+
     fn read(&self, _transfer: &Transfer, _to: &mut dyn ByteSink) -> Result<usize> {
         Ok(0)
     }
@@ -110,6 +115,10 @@ impl File for Null {
 }
 
 impl File for Zero {
+    fn seeking(&self) -> Seeking {
+        Seeking::Nowhere
+    }
+
     fn read(&self, _transfer: &Transfer, to: &mut dyn ByteSink) -> Result<usize> {
         read_zeros(to)
     }
@@ -131,6 +140,10 @@ impl File for Zero {
 }
 
 impl File for Full {
+    fn seeking(&self) -> Seeking {
+        Seeking::Nowhere
+    }
+
     fn read(&self, _transfer: &Transfer, to: &mut dyn ByteSink) -> Result<usize> {
         read_zeros(to)
     }

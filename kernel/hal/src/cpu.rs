@@ -1,5 +1,7 @@
 //! This CPU: its number and its interrupts.
 
+use abi::vdso::CpuNumber;
+
 use crate::arch;
 pub use crate::arch::cpu::{
     InterruptState, entropy, irq_off, irq_on, irq_restore, irqs_enabled, relax, wait_for_interrupt,
@@ -29,6 +31,11 @@ pub fn summary() -> impl core::fmt::Display {
 /// What programs are told of the CPU in AT_HWCAP: EDX of CPUID leaf 1.
 pub fn feature_word() -> u64 {
     arch::cpu::feature_word()
+}
+
+/// Where programs find the number of the CPU they run on: each CPU holds it ready, if it can.
+pub fn number_source() -> CpuNumber {
+    arch::cpu::number_source()
 }
 
 /// Stops this CPU for good.

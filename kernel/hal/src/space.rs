@@ -354,7 +354,7 @@ fn drop_frames(mapping: Mapping) {
 
 impl Page {
     fn at(mapping: Mapping, address: VirtAddr) -> Self {
-        let offset = address.get() % mapping.size.bytes() & !(PAGE_SIZE - 1);
+        let offset = (address.get() % mapping.size.bytes()) & !(PAGE_SIZE - 1);
         let frame = SharedFrame::another(PhysAddr::new(mapping.frame.get() + offset));
         Page { frame, protection: mapping.protection, size: mapping.size }
     }

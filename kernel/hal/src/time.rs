@@ -1,5 +1,7 @@
 //! The monotonic clock and the one-shot timer of each CPU.
 
+use abi::vdso::Counter;
+
 use crate::arch;
 
 /// Nanoseconds since boot; never goes back.
@@ -17,6 +19,12 @@ pub(crate) fn cycles() -> u64 {
 /// How long `cycles` of the cycle counter are; 0 before the clock is known.
 pub(crate) fn cycles_to_ns(cycles: u64) -> u64 {
     arch::clock::cycles_to_ns(cycles)
+}
+
+/// How `now_ns` comes from the cycle counter: what the vDSO needs to tell the same time. `None` if only the kernel can
+/// tell it.
+pub fn counter() -> Option<Counter> {
+    arch::clock::counter()
 }
 
 /// Lets this CPU's timer interrupt come at `deadline_ns`, at once if that has passed; `None` stops it.

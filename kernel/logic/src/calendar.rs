@@ -36,7 +36,8 @@ impl Date {
             (u64::from(self.year) - 1, u64::from(self.month) + 9)
         };
         let days_before_month = (153 * month + 2) / 5;
-        let days = 365 * year + year / 4 - year / 100 + year / 400 + days_before_month + u64::from(self.day) - 1;
+        let days =
+            365 * year + year / 4 - year / 100 + year / 400 + days_before_month + u64::from(self.day) - 1;
         /// The same sum for 1 January 1970.
         const EPOCH: u64 = 719_468;
         let minutes = (days - EPOCH) * 24 * 60 + u64::from(self.hour) * 60 + u64::from(self.minute);
@@ -74,9 +75,8 @@ impl ClockRegisters {
         const BINARY: u8 = 4;
         const HOURS_24: u8 = 2;
         const AFTERNOON: u8 = 0x80;
-        let number = |raw: u8| {
-            u32::from(if self.mode & BINARY != 0 { raw } else { (raw >> 4) * 10 + (raw & 0xf) })
-        };
+        let number =
+            |raw: u8| u32::from(if self.mode & BINARY != 0 { raw } else { (raw >> 4) * 10 + (raw & 0xf) });
         let [second, minute, hour, day, month, year] = self.values;
         let hours = number(hour & !AFTERNOON);
         let hour = if self.mode & HOURS_24 != 0 {
@@ -116,8 +116,7 @@ mod tests {
     #[test]
     fn registers_are_read_in_either_form() {
         let decimal = ClockRegisters { values: [0x59, 0x30, 0x83, 0x21, 0x11, 0x26], century: None, mode: 0 };
-        let binary =
-            ClockRegisters { values: [59, 30, 15, 21, 11, 26], century: Some(20), mode: 4 | 2 };
+        let binary = ClockRegisters { values: [59, 30, 15, 21, 11, 26], century: Some(20), mode: 4 | 2 };
         let expected = Date { year: 2026, month: 11, day: 21, hour: 15, minute: 30, second: 59 };
         assert_eq!((decimal.date(), binary.date()), (expected, expected));
     }

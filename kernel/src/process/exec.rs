@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use abi::auxv::{
-    AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ, AT_PAGESZ,
-    AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_UID,
+    AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ,
+    AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_UID,
 };
 use abi::file::{S_ISGID, S_ISUID};
 use abi::process::ADDR_NO_RANDOMIZE;
@@ -227,7 +227,8 @@ pub(crate) fn prepare(
         ImageKind::Relocatable => addresses.program_base(plan.alignment),
     };
     map_image(&memory, &image, &plan, base)?;
-    let heap_start = align_up(base + plan.memory_end(), PAGE_SIZE).ok_or(Errno::ENOMEM)? + addresses.offset(13);
+    let heap_start =
+        align_up(base + plan.memory_end(), PAGE_SIZE).ok_or(Errno::ENOMEM)? + addresses.offset(13);
     memory.set_layout(|layout| {
         layout.heap_start = heap_start;
         layout.code = (base + plan.start(), base + plan.end());
@@ -242,8 +243,8 @@ pub(crate) fn prepare(
     };
     let vdso = crate::vdso::map(&memory)?;
     let cred = changed_cred(walker.cred, &image.place, may_gain);
-    let gains_privileges = cred.user.effective != walker.cred.user.real
-        || cred.group.effective != walker.cred.group.real;
+    let gains_privileges =
+        cred.user.effective != walker.cred.user.real || cred.group.effective != walker.cred.group.real;
     let auxiliary = auxiliary(&plan, base, interpreter_base, &cred, gains_privileges, vdso);
     let stack = build_stack(&memory, &request, stack_top, &addresses, &auxiliary)?;
     let executable = Executable { place: image.place, _running: image.running };
@@ -309,7 +310,10 @@ fn map_segment(memory: &Memory, pages: &Arc<dyn PageSource>, segment: &Segment, 
             is_locked: false,
         };
         // Where programs may not be at all.
-        memory.map(request).map(|_| ()).map_err(|error| if error == Errno::EPERM { Errno::EINVAL } else { error })
+        memory
+            .map(request)
+            .map(|_| ())
+            .map_err(|error| if error == Errno::EPERM { Errno::EINVAL } else { error })
     };
     let file = Source::File { file: pages.clone(), offset: segment.file_offset };
     map(segment.start, segment.file_pages_end, file)?;
@@ -517,4 +521,3 @@ fn end_other_tasks(cx: &Cx) -> Result<()> {
     }
     Ok(())
 }
-

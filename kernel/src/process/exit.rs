@@ -6,11 +6,20 @@
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
+use hal::spin::Once;
 use logic::signal::{Signal, SignalInfo, WaitStatus};
 
 use super::pid::Pid;
 use super::task::{Cx, Process};
 use super::{futex, signals, tree};
+
+/// Who is told that the leader of a session has ended: its terminal, which lies above. Set once, at boot.
+static ON_SESSION_END: Once<fn(Pid)> = Once::new();
+
+/// Sets who is told that the leader of a session has ended.
+pub(crate) fn set_on_session_end(tell: fn(Pid)) {
+    ON_SESSION_END.call_once(|| tell);
+}
 
 /// Ends the running task, which called exit(2) with `code` or was told to end.
 pub(crate) fn end_task(cx: Cx, code: Option<u8>) {
@@ -90,11 +99,7 @@ fn end_process(process: &Arc<Process>, status: WaitStatus) {
     drop(executable);
     let mut bereaved = alloc::vec::Vec::new();
     let (group, session) = tree::with(|tree| {
-        let mut groups = alloc::vec::Vec::new();
-        tree.orphan_children(process.pid, |child| {
-            groups.push(child.group);
-            bereaved.push(child.process.clone());
-        });
+        tree.orphan_children(process.pid, |child| bereaved.push(child.process.clone()));
         // Children that are zombies already are waited for by whoever adopted them.
         tree.node(process.pid).map_or((Pid::NONE, Pid::NONE), |node| (node.group, node.session))
     });
@@ -102,10 +107,11 @@ fn end_process(process: &Arc<Process>, status: WaitStatus) {
         tell_of_parents_end(child);
         hang_up_if_orphaned(child);
     }
-    if session == process.pid {
-        crate::tty::session_ended(session);
+    if session == process.pid
+        && let Some(tell) = ON_SESSION_END.get()
+    {
+        tell(session);
     }
-    let _ = group;
     hang_up_own_group(process, group);
     let parent = process.parent();
     let is_unwanted = tree::process(parent).is_ok_and(|parent| {

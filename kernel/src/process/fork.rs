@@ -17,16 +17,17 @@ use hal::spin::Lock;
 use hal::user::AlternateStack;
 use logic::cred::Capability;
 use logic::signal::{Pending, Signal};
+use nucleus::mm::Memory;
 use nucleus::sched::{self, Thread, Wait, WaitQueue};
 
 use super::cpu_time::CpuTimers;
+use super::files::{Files, FsContext};
 use super::limits::Resource;
 use super::pid::Pid;
 use super::task::{Cx, Process, Released, Shared, Task, TaskState, Times};
 use super::timers::Timers;
 use super::users::Slot;
 use super::{cpu_time, pidfd, tree};
-use crate::usermode;
 
 /// What clone3(2) asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -99,33 +100,9 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
     if frames::is_low() {
         return Err(Errno::ENOMEM);
     }
-    let memory = if request.has(CLONE_VM) { cx.memory.clone() } else { Arc::new(cx.memory.fork()?) };
-    let files = if request.has(CLONE_FILES) { cx.files.clone() } else { Arc::new(cx.files.try_clone()?) };
-    let fs = if request.has(CLONE_FS) { cx.fs.clone() } else { Arc::new(cx.fs.copy()) };
-    let (actions, name) = {
-        let state = cx.task.state.lock();
-        (state.actions.clone(), state.name)
-    };
-    let actions = if request.has(CLONE_SIGHAND) {
-        actions
-    } else {
-        let mut copy = actions.lock().clone();
-        if request.has(CLONE_CLEAR_SIGHAND) {
-            copy.reset_for_exec();
-        }
-        Arc::new(Lock::new(copy))
-    };
-    let state = TaskState {
-        pending: Pending::new(),
-        name,
-        memory: Some(memory.clone()),
-        files: Some(files.clone()),
-        fs: Some(fs.clone()),
-        actions,
-        cred: cx.cred.clone(),
-        slot,
-        parent_death: None,
-    };
+    let shares = Shares::of(cx, request)?;
+    let state = shares.state(cx, request, slot);
+    let name = state.name;
     let parent = if request.has(CLONE_PARENT) || request.has(CLONE_THREAD) {
         cx.process().parent()
     } else {
@@ -148,34 +125,15 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
     let vfork = request
         .has(CLONE_VFORK)
         .then(|| Arc::new(Released { is_released: AtomicBool::new(false), waiting: WaitQueue::new() }));
-    let stack = (request.stack != 0).then_some(request.stack);
-    let tls = request.has(CLONE_SETTLS).then_some(request.tls);
-    let shares_memory = request.has(CLONE_VM) && !request.has(CLONE_VFORK);
-    let child = Cx {
-        task: task.clone(),
-        context: cx.context.for_child(stack, tls),
-        memory,
-        files,
-        fs,
-        cred: cx.cred.clone(),
-        alternate: if shares_memory { AlternateStack::default() } else { cx.alternate },
-        saved_mask: None,
-        clear_tid: if request.has(CLONE_CHILD_CLEARTID) { request.child_tid } else { 0 },
-        robust_list: 0,
-        restart: None,
-        vfork: vfork.clone(),
-        keeps_registers: false,
-        timer_slack_ns: cx.timer_slack_ns,
-        no_new_privileges: cx.no_new_privileges,
-    };
+    let child = shares.child(cx, request, task.clone(), vfork.clone());
     let set_tid = request.has(CLONE_CHILD_SETTID).then_some(request.child_tid);
-    let policy = sched::current().policy();
+    let (policy, entry) = (sched::current().policy(), cx.entry);
     let policy = if cx.task.resets_on_fork.load(Ordering::Relaxed) { policy.reset() } else { policy };
     let pidfd = request.has(CLONE_PIDFD).then(|| pidfd::reserve(cx)).transpose()?;
     if let Some(pidfd) = &pidfd {
         hal::usermem::write(request.pidfd, &pidfd.number())?;
     }
-    let thread = Thread::new(name.as_str(), Kind::UserCopy, policy, move || usermode::start(child, set_tid))?;
+    let thread = Thread::new(name.as_str(), Kind::UserCopy, policy, move || entry(child, set_tid))?;
     thread.inherit_affinity(&sched::current());
     task.set_thread(thread.clone());
     if request.has(CLONE_PARENT_SETTID) {
@@ -193,6 +151,76 @@ pub(crate) fn clone(cx: &mut Cx, request: &CloneRequest) -> Result<Pid> {
         wait_for_release(cx, &vfork);
     }
     Ok(number)
+}
+
+/// What the child has of its parent, or a copy of.
+struct Shares {
+    memory: Arc<Memory>,
+    files: Arc<Files>,
+    fs: Arc<FsContext>,
+}
+
+impl Shares {
+    fn of(cx: &Cx, request: &CloneRequest) -> Result<Self> {
+        Ok(Shares {
+            memory: if request.has(CLONE_VM) { cx.memory.clone() } else { Arc::new(cx.memory.fork()?) },
+            files: if request.has(CLONE_FILES) { cx.files.clone() } else { Arc::new(cx.files.try_clone()?) },
+            fs: if request.has(CLONE_FS) { cx.fs.clone() } else { Arc::new(cx.fs.copy()) },
+        })
+    }
+
+    /// What others see of the child.
+    fn state(&self, cx: &Cx, request: &CloneRequest, slot: Slot) -> TaskState {
+        let (actions, name) = {
+            let state = cx.task.state.lock();
+            (state.actions.clone(), state.name)
+        };
+        let actions = if request.has(CLONE_SIGHAND) {
+            actions
+        } else {
+            let mut copy = actions.lock().clone();
+            if request.has(CLONE_CLEAR_SIGHAND) {
+                copy.reset_for_exec();
+            }
+            Arc::new(Lock::new(copy))
+        };
+        TaskState {
+            pending: Pending::new(),
+            name,
+            memory: Some(self.memory.clone()),
+            files: Some(self.files.clone()),
+            fs: Some(self.fs.clone()),
+            actions,
+            cred: cx.cred.clone(),
+            slot,
+            parent_death: None,
+        }
+    }
+
+    /// What only the child itself touches.
+    fn child(self, cx: &Cx, request: &CloneRequest, task: Arc<Task>, vfork: Option<Arc<Released>>) -> Cx {
+        let stack = (request.stack != 0).then_some(request.stack);
+        let tls = request.has(CLONE_SETTLS).then_some(request.tls);
+        let shares_memory = request.has(CLONE_VM) && !request.has(CLONE_VFORK);
+        Cx {
+            task,
+            context: cx.context.for_child(stack, tls),
+            memory: self.memory,
+            files: self.files,
+            fs: self.fs,
+            cred: cx.cred.clone(),
+            alternate: if shares_memory { AlternateStack::default() } else { cx.alternate },
+            saved_mask: None,
+            clear_tid: if request.has(CLONE_CHILD_CLEARTID) { request.child_tid } else { 0 },
+            robust_list: 0,
+            restart: None,
+            vfork,
+            keeps_registers: false,
+            timer_slack_ns: cx.timer_slack_ns,
+            no_new_privileges: cx.no_new_privileges,
+            entry: cx.entry,
+        }
+    }
 }
 
 fn reserve_task(process: &Arc<Process>) -> Result<()> {

@@ -23,11 +23,10 @@ use super::cpu_time::CpuTimers;
 use super::files::{Files, FsContext};
 use super::limits::{Limits, Resource};
 use super::pid::Pid;
-use super::task::{Cx, Process, Shared, Task, TaskState, Times};
+use super::task::{Cx, Entry, Process, Shared, Task, TaskState, Times};
 use super::timers::Timers;
 use super::users::Slot;
 use super::{exec, tree};
-use crate::usermode;
 
 /// Starts the program at `path` as process 1 with `console` as its first three files.
 ///
@@ -39,12 +38,13 @@ pub(crate) fn start(
     arguments: &[&[u8]],
     environment: &[&[u8]],
     console: Option<Arc<OpenFile>>,
+    entry: Entry,
 ) -> Result<Arc<Process>> {
     let number = tree::with(|tree| {
         tree.reserve(Pid::NONE)?;
         tree.free_number()
     })?;
-    let mut cx = first_cx(number, root)?;
+    let mut cx = first_cx(number, root, entry)?;
     if let Some(console) = console {
         for _ in 0..3 {
             cx.files.insert(console.clone(), 0, logic::fd_table::OnExec::Keep, 3)?;
@@ -63,7 +63,7 @@ pub(crate) fn start(
         // Nothing can interrupt it yet: the change cannot fail half-way.
         if exec::change_over(&mut cx, program).is_ok() {
             cx.keeps_registers = false;
-            usermode::start(cx, None);
+            entry(cx, None);
         }
     })?;
     task.set_thread(thread.clone());
@@ -79,7 +79,7 @@ pub(crate) fn start(
     Ok(process)
 }
 
-fn first_cx(number: Pid, root: &Place) -> Result<Cx> {
+fn first_cx(number: Pid, root: &Place, entry: Entry) -> Result<Cx> {
     let memory = Arc::new(Memory::new(Layout::default())?);
     let files = Arc::new(Files::new());
     let fs = Arc::new(FsContext::new(root.clone()));
@@ -144,6 +144,7 @@ fn first_cx(number: Pid, root: &Place) -> Result<Cx> {
         keeps_registers: false,
         timer_slack_ns: 50_000,
         no_new_privileges: false,
+        entry,
     })
 }
 

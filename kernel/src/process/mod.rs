@@ -1,7 +1,7 @@
 //! Processes: their tree, their life, their signals.
 //!
 //! Modules, lowest first; each uses only those above it, but for the types of [`task`], which all share:
-//! - [`pid`]: numbers.
+//! - [`pid`]: numbers of processes and tasks.
 //! - [`files`]: what tasks share of files.
 //! - [`limits`]: resource limits.
 //! - [`cpu_time`]: clocks of CPU time and its limit.
@@ -10,6 +10,7 @@
 //! - [`task`]: what a process and a task are.
 //! - [`tree`]: who is whose child.
 //! - [`signals`]: sending and taking signals.
+//! - [`oom`]: ending a process for its memory.
 //! - [`futex`]: sleeping on words of memory.
 //! - [`pidfd`]: descriptors of processes.
 //! - [`exit`]: the end.
@@ -27,6 +28,7 @@ pub(crate) mod timers;
 pub(crate) mod task;
 pub(crate) mod tree;
 pub(crate) mod signals;
+pub(crate) mod oom;
 pub(crate) mod futex;
 pub(crate) mod pidfd;
 pub(crate) mod exit;

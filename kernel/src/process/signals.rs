@@ -27,13 +27,13 @@ use super::{timers, tree};
 /// Whom a signal is for.
 #[derive(Clone, Copy)]
 enum Target<'a> {
-    Process(&'a Arc<Process>),
+    Process,
     Task(&'a Arc<Task>),
 }
 
 /// Sends a signal to a process; any of its tasks may take it.
 pub(crate) fn send(process: &Arc<Process>, info: SignalInfo) -> Result<()> {
-    post(process, Target::Process(process), info).map(|_| ())
+    post(process, Target::Process, info).map(|_| ())
 }
 
 /// Sends a signal to one task.
@@ -60,7 +60,7 @@ pub(crate) fn force(task: &Arc<Task>, info: SignalInfo) {
 
 /// Sends a timer's signal to a process; whether it is in the queue, so that [`take`] will tell the timer.
 pub(crate) fn queue(process: &Arc<Process>, info: SignalInfo) -> bool {
-    post(process, Target::Process(process), info) == Ok(Posted::Queued)
+    post(process, Target::Process, info) == Ok(Posted::Queued)
 }
 
 /// The same to one task.
@@ -77,7 +77,7 @@ fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<
     let Some(first) = shared.tasks.first().cloned() else { return Ok(Posted::Merged) };
     settle_conflicts(process, &mut shared, signal);
     let main = match target {
-        Target::Process(_) => &first,
+        Target::Process => &first,
         Target::Task(task) => task,
     };
     if is_dropped(process, main, signal) {
@@ -94,7 +94,7 @@ fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<
         Queueing::Exhausted
     };
     let posted = match target {
-        Target::Process(_) => {
+        Target::Process => {
             let posted = shared.pending.post(info, queueing)?;
             if let Some(taker) = shared.tasks.iter().find(|task| !task.blocked().contains(signal)) {
                 taker.interrupt();
@@ -204,8 +204,8 @@ pub(crate) fn child_info(process: &Arc<Process>, signal: Signal, status: WaitSta
 fn has_chld_flag(process: &Process, flag: u64) -> bool {
     let Some(task) = process.any_task() else { return false };
     let actions = task.state.lock().actions.clone();
-    let has = actions.lock().get(Signal::CHLD).has(flag);
-    has
+    let action = *actions.lock().get(Signal::CHLD);
+    action.has(flag)
 }
 
 /// Whether a process wants no zombies: it ignores SIGCHLD, or says so.
@@ -302,7 +302,7 @@ fn finish_call(cx: &mut Cx, call: Option<Interrupted>, handler: Option<&Action>)
     if restarts {
         cx.context.restart_call(number);
     } else {
-        cx.context.set_result(crate::syscall::error_result(Errno::EINTR));
+        cx.context.set_result(Errno::EINTR.register_value());
     }
 }
 

@@ -331,7 +331,7 @@ impl Owner for Task {
                     self.minor_faults.fetch_add(1, Ordering::Relaxed);
                     return true;
                 }
-                Err(FaultError::NoMemory) if crate::oom::make_room(self) => {}
+                Err(FaultError::NoMemory) if super::oom::make_room(self) => {}
                 Err(_) => return false,
             }
         }
@@ -405,7 +405,12 @@ pub(crate) struct Cx {
     pub(crate) timer_slack_ns: u64,
     /// `PR_SET_NO_NEW_PRIVS`.
     pub(crate) no_new_privileges: bool,
+    /// What runs a task from its first instruction to its end, for children too: the loop above this module.
+    pub(crate) entry: Entry,
 }
+
+/// What runs a task: given where it stores its number first (CLONE_CHILD_SETTID).
+pub(crate) type Entry = fn(Cx, Option<u64>);
 
 /// A call to go on with after a signal without a handler.
 #[derive(Clone, Copy, Debug)]

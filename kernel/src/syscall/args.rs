@@ -138,7 +138,10 @@ impl<T: Plain> UserPtr<T> {
 
     /// The `index`th after it.
     pub(super) fn offset(self, index: u64) -> Self {
-        UserPtr { address: self.address.wrapping_add(index.wrapping_mul(size_of::<T>() as u64)), value: PhantomData }
+        UserPtr {
+            address: self.address.wrapping_add(index.wrapping_mul(size_of::<T>() as u64)),
+            value: PhantomData,
+        }
     }
 }
 
@@ -162,11 +165,6 @@ impl FromArg for UserString {
 }
 
 impl UserString {
-    /// At an address.
-    pub(super) const fn at(address: u64) -> Self {
-        UserString(address)
-    }
-
     /// Whether there is none.
     pub(super) const fn is_null(self) -> bool {
         self.0 == 0
@@ -319,7 +317,11 @@ impl IoVecs {
     }
 
     /// Calls `work(address, len)` with pieces until one is not used whole.
-    fn each(&mut self, wanted: usize, mut work: impl FnMut(u64, usize, usize) -> Result<usize>) -> Result<usize> {
+    fn each(
+        &mut self,
+        wanted: usize,
+        mut work: impl FnMut(u64, usize, usize) -> Result<usize>,
+    ) -> Result<usize> {
         let mut done = 0;
         while done < wanted {
             let Some((address, len)) = self.pieces.get_mut(self.next) else { break };
@@ -368,12 +370,16 @@ impl ByteSource for IoVecs {
 
     fn take(&mut self, into: &mut [u8]) -> Result<usize> {
         let wanted = into.len().min(self.left);
-        self.each(wanted, |address, len, done| UserSource::new(address, len).take(&mut into[done..done + len]))
+        self.each(wanted, |address, len, done| {
+            UserSource::new(address, len).take(&mut into[done..done + len])
+        })
     }
 
     fn take_to_page(&mut self, page: &SharedFrame, offset: usize, len: usize) -> Result<usize> {
         let wanted = len.min(self.left);
-        self.each(wanted, |address, len, done| UserSource::new(address, len).take_to_page(page, offset + done, len))
+        self.each(wanted, |address, len, done| {
+            UserSource::new(address, len).take_to_page(page, offset + done, len)
+        })
     }
 }
 

@@ -260,6 +260,10 @@ pub(super) fn ioctl(cx: &mut Cx, fd: i32, request: Hex, argument: u64) -> Result
             file.set_flags(if is_on { flags | O_NONBLOCK } else { flags });
             Ok(0)
         }
+        abi::termios::FIONREAD if let Some(left) = file.bytes_left() => {
+            UserPtr::<u32>::at(argument).write(&u32::try_from(left).unwrap_or(u32::MAX))?;
+            Ok(0)
+        }
         request => crate::tty::control(cx, &file, request, argument),
     }
 }
@@ -418,7 +422,8 @@ pub(super) fn memfd_create(cx: &mut Cx, name: super::args::UserString, flags: He
     if flags.0 & !(MFD_CLOEXEC | MFD_ALLOW_SEALING) != 0 {
         return Err(Errno::EINVAL);
     }
-    let name = name.read().map_err(|error| if error == Errno::ENAMETOOLONG { Errno::EINVAL } else { error })?;
+    let name =
+        name.read().map_err(|error| if error == Errno::ENAMETOOLONG { Errno::EINVAL } else { error })?;
     if name.len() > NAME_LIMIT {
         return Err(Errno::EINVAL);
     }

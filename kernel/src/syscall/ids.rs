@@ -37,12 +37,22 @@ fn write_ids(ids: Ids, to: [UserPtr<u32>; 3]) -> Result<()> {
 }
 
 /// getresuid(2).
-pub(super) fn getresuid(cx: &mut Cx, real: UserPtr<u32>, effective: UserPtr<u32>, saved: UserPtr<u32>) -> Result<()> {
+pub(super) fn getresuid(
+    cx: &mut Cx,
+    real: UserPtr<u32>,
+    effective: UserPtr<u32>,
+    saved: UserPtr<u32>,
+) -> Result<()> {
     write_ids(cx.cred.user, [real, effective, saved])
 }
 
 /// getresgid(2).
-pub(super) fn getresgid(cx: &mut Cx, real: UserPtr<u32>, effective: UserPtr<u32>, saved: UserPtr<u32>) -> Result<()> {
+pub(super) fn getresgid(
+    cx: &mut Cx,
+    real: UserPtr<u32>,
+    effective: UserPtr<u32>,
+    saved: UserPtr<u32>,
+) -> Result<()> {
     write_ids(cx.cred.group, [real, effective, saved])
 }
 
@@ -260,7 +270,8 @@ pub(super) fn capset(cx: &mut Cx, header: UserPtr<[u32; 2]>, data: Address) -> R
     let [effective, permitted, inheritable] = sets;
     let mut cred = Cred::clone(&cx.cred);
     let now = &mut cred.capabilities;
-    let may_inherit = now.inheritable | now.permitted | if cx.cred.has(Capability::Setpcap) { now.bounding } else { 0 };
+    let may_inherit =
+        now.inheritable | now.permitted | if cx.cred.has(Capability::Setpcap) { now.bounding } else { 0 };
     let grows = permitted & !now.permitted | effective & !permitted | inheritable & !may_inherit;
     if grows != 0 {
         return Err(Errno::EPERM);

@@ -75,7 +75,9 @@ pub(super) fn mmap(
     let rights = rights(protection.0);
     let (source, allowed) = match file {
         Some(file) => file_source(&file, rights, sharing, offset)?,
-        None if sharing == Sharing::Shared => (Source::File { file: crate::shm::shared_pages(len)?, offset: 0 }, ALL),
+        None if sharing == Sharing::Shared => {
+            (Source::File { file: crate::shm::shared_pages(len)?, offset: 0 }, ALL)
+        }
         None => (Source::Anonymous, ALL),
     };
     let place = if flags & MAP_FIXED_NOREPLACE != 0 {

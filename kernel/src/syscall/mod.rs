@@ -37,11 +37,6 @@ pub(crate) enum Outcome {
     End(u8),
 }
 
-/// An error as programs see it.
-pub(crate) fn error_result(error: Errno) -> u64 {
-    i64::from(-error.number()).cast_unsigned()
-}
-
 /// Makes the call that the registers ask for.
 #[inline]
 pub(crate) fn dispatch(cx: &mut Cx, number: u64) -> Outcome {

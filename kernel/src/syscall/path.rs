@@ -4,9 +4,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::file::{
-    AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_REMOVEDIR, AT_STATX_SYNC_TYPE, AT_SYMLINK_FOLLOW,
-    AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY,
-    O_TMPFILE, O_TRUNC, O_WRONLY,
+    AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_REMOVEDIR, AT_STATX_SYNC_TYPE,
+    AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW,
+    O_PATH, O_RDONLY, O_TMPFILE, O_TRUNC, O_WRONLY,
 };
 use abi::limits::PATH_MAX;
 use abi::time::{Timespec, Timeval};
@@ -104,11 +104,7 @@ fn open_named(
 }
 
 /// O_TMPFILE: a file that no directory has. It lives in memory, as everything does until there are disks.
-fn open_unnamed(
-    walker: &Walker<'_>,
-    path: &[u8],
-    flags: u32,
-) -> Result<Arc<nucleus::vfs::OpenFile>> {
+fn open_unnamed(walker: &Walker<'_>, path: &[u8], flags: u32) -> Result<Arc<nucleus::vfs::OpenFile>> {
     if flags & O_ACCMODE == O_RDONLY {
         return Err(Errno::EINVAL);
     }
@@ -210,7 +206,10 @@ pub(super) fn statx(
     const STATX_RESERVED: u32 = 0x8000_0000;
     const STATX_BASIC_STATS: u64 = 0x7ff;
     let known = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE;
-    if flags.0 & !known != 0 || flags.0 & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE || mask.0 & STATX_RESERVED != 0 {
+    if flags.0 & !known != 0
+        || flags.0 & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE
+        || mask.0 & STATX_RESERVED != 0
+    {
         return Err(Errno::EINVAL);
     }
     let attributes = attributes_at(cx, fd, path, flags.0)?;
@@ -286,7 +285,8 @@ pub(super) fn mkdir(cx: &mut Cx, path: UserString, mode: u32) -> Result<()> {
 
 /// mknodat(2).
 pub(super) fn mknodat(cx: &mut Cx, fd: i32, path: UserString, mode: u32, device: u64) -> Result<()> {
-    let kind = if mode & abi::file::S_IFMT == 0 { Some(FileKind::Regular) } else { FileKind::from_mode(mode) };
+    let kind =
+        if mode & abi::file::S_IFMT == 0 { Some(FileKind::Regular) } else { FileKind::from_mode(mode) };
     let kind = match kind.ok_or(Errno::EINVAL)? {
         FileKind::Directory => return Err(Errno::EPERM),
         FileKind::Symlink => return Err(Errno::EINVAL),
@@ -313,7 +313,12 @@ pub(super) fn symlinkat(cx: &mut Cx, target: UserString, fd: i32, path: UserStri
     if target.is_empty() {
         return Err(Errno::ENOENT);
     }
-    make(cx, fd, path, &Making { kind: FileKind::Symlink, permissions: 0o777, device_number: 0, target: &target })
+    make(
+        cx,
+        fd,
+        path,
+        &Making { kind: FileKind::Symlink, permissions: 0o777, device_number: 0, target: &target },
+    )
 }
 
 /// symlink(2).
@@ -392,7 +397,13 @@ pub(super) fn renameat2(
 }
 
 /// renameat(2).
-pub(super) fn renameat(cx: &mut Cx, old_fd: i32, old: UserString, new_fd: i32, new: UserString) -> Result<()> {
+pub(super) fn renameat(
+    cx: &mut Cx,
+    old_fd: i32,
+    old: UserString,
+    new_fd: i32,
+    new: UserString,
+) -> Result<()> {
     renameat2(cx, old_fd, old, new_fd, new, Hex(0))
 }
 
@@ -461,7 +472,14 @@ fn change_owner(cx: &Cx, place: &Place, user: u32, group: u32) -> Result<()> {
 }
 
 /// fchownat(2).
-pub(super) fn fchownat(cx: &mut Cx, fd: i32, path: UserString, user: u32, group: u32, flags: Hex) -> Result<()> {
+pub(super) fn fchownat(
+    cx: &mut Cx,
+    fd: i32,
+    path: UserString,
+    user: u32,
+    group: u32,
+    flags: Hex,
+) -> Result<()> {
     if flags.0 & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
@@ -699,4 +717,3 @@ pub(super) fn fstatfs(cx: &mut Cx, fd: i32, to: UserPtr<[u64; 15]>) -> Result<()
     let place = file.place().ok_or(Errno::ENOSYS)?;
     to.write(&statfs_words(place))
 }
-

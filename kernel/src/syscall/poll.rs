@@ -217,7 +217,8 @@ fn select_until(cx: &Cx, count: i32, sets: [Address; 3], deadline_ns: Option<u64
     let mut watched: Vec<Watched> = Vec::new();
     let mut numbers: Vec<usize> = Vec::new();
     for fd in 0..count {
-        let events = sets.iter().zip(WANTED).filter(|(set, _)| set.has(fd)).fold(0, |sum, (_, bits)| sum | bits);
+        let events =
+            sets.iter().zip(WANTED).filter(|(set, _)| set.has(fd)).fold(0, |sum, (_, bits)| sum | bits);
         if events == 0 {
             continue;
         }
@@ -252,7 +253,10 @@ pub(super) fn select(
     let deadline_ns = match timeout.read_optional()? {
         Some(Timeval { seconds, microseconds }) => {
             // Linux takes more than a second's worth of microseconds.
-            let whole = Timeval { seconds: seconds + microseconds / 1_000_000, microseconds: microseconds % 1_000_000 };
+            let whole = Timeval {
+                seconds: seconds + microseconds / 1_000_000,
+                microseconds: microseconds % 1_000_000,
+            };
             Some(deadline(whole.to_ns().ok_or(Errno::EINVAL)?))
         }
         None => None,

@@ -175,9 +175,7 @@ pub(super) fn execveat(
     let mut is_name_lost = false;
     let stack_limit = cx.process().limits.soft(Resource::Stack);
     let program = {
-        let walker = if fd == AT_FDCWD || name.first() == Some(&b'/') {
-            cx.fs.walker(&cx.cred)
-        } else if name.is_empty() && flags.0 & AT_EMPTY_PATH != 0 {
+        let walker = if fd == AT_FDCWD || name.is_empty() || name.first() == Some(&b'/') {
             cx.fs.walker(&cx.cred)
         } else {
             cx.fs.walker_from(&cx.cred, cx.files.get(fd)?.directory()?)

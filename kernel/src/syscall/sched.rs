@@ -106,9 +106,12 @@ fn set(cx: &Cx, target: &Arc<Task>, policy: Policy, children: Children) -> Resul
     let limits = &target.process.limits;
     let is_allowed = match policy {
         Policy::Fifo(priority) | Policy::RoundRobin(priority) => {
-            u64::from(priority.number()) <= limits.soft(Resource::RealTimePriority).max(u64::from(priority_of(before)))
+            u64::from(priority.number())
+                <= limits.soft(Resource::RealTimePriority).max(u64::from(priority_of(before)))
         }
-        Policy::Fair(nice) | Policy::Batch(nice) => may_be_nice(limits.soft(Resource::Nice), nice, nice_of(before)),
+        Policy::Fair(nice) | Policy::Batch(nice) => {
+            may_be_nice(limits.soft(Resource::Nice), nice, nice_of(before))
+        }
         Policy::Idle => true,
     };
     if !is_allowed && !cx.cred.has(Capability::SysNice) {

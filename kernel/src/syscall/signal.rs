@@ -1,7 +1,8 @@
 //! Signals: actions, masks, sending, waiting.
 
 use abi::signal::{
-    MINSIGSTKSZ, SI_TKILL, SI_USER, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK,
+    MINSIGSTKSZ, SI_TKILL, SI_USER, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SS_AUTODISARM, SS_DISABLE,
+    SS_ONSTACK,
 };
 use abi::time::Timespec;
 use abi::{Errno, Result};
@@ -262,7 +263,12 @@ fn kill_task(cx: &Cx, group: Option<Pid>, tid: i32, signal: i32) -> Result<()> {
 }
 
 /// What sigqueue(3) sends; only the kernel may say that it comes from the kernel or from kill(2).
-fn queued(cx: &Cx, target: Pid, signal: i32, info: UserPtr<[u8; 128]>) -> Result<(Option<Signal>, [u8; 128])> {
+fn queued(
+    cx: &Cx,
+    target: Pid,
+    signal: i32,
+    info: UserPtr<[u8; 128]>,
+) -> Result<(Option<Signal>, [u8; 128])> {
     let info = info.read()?;
     let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
     let is_pretence = code >= 0 || code == SI_TKILL;

@@ -97,6 +97,7 @@ pub(super) fn clock_settime(cx: &mut Cx, id: i32, from: UserPtr<Timespec>) -> Re
         return Err(Errno::EPERM);
     }
     clock::set_realtime_ns(now);
+    crate::vdso::update();
     Ok(())
 }
 
@@ -109,6 +110,7 @@ pub(super) fn adjtimex(cx: &mut Cx, request: UserPtr<Timex>) -> Result<u32> {
     let outcome = DISCIPLINE.lock().adjust(&mut timex, cx.cred.has(Capability::SysTime), now)?;
     if outcome.step_ns != 0 {
         clock::set_realtime_ns(clock::realtime_ns().saturating_add_signed(outcome.step_ns));
+        crate::vdso::update();
     }
     request.write(&timex)?;
     Ok(outcome.state)
@@ -138,6 +140,7 @@ pub(super) fn settimeofday(cx: &mut Cx, from: UserPtr<Timeval>, zone: UserPtr<[u
     }
     if let Some(now) = now {
         clock::set_realtime_ns(now.to_ns().ok_or(Errno::EINVAL)?);
+        crate::vdso::update();
     }
     Ok(())
 }

@@ -65,6 +65,7 @@ pub(crate) fn init() -> Result<()> {
         job: Job::new(),
     });
     device::register()?;
+    crate::process::exit::set_on_session_end(session_ended);
     match drivers::uart::start(0) {
         Ok(uart) => {
             let feeder = Thread::new("tty", Kind::Kernel, Policy::default(), move || feed(tty, uart))?;

@@ -64,9 +64,6 @@ impl Node {
             0 => Who::process(number),
             process => Who { process, thread: number },
         };
-        if self.who.process != 0 && self.proc.processes.next_thread(who.process, number) != Some(number) {
-            return Err(Errno::ENOENT);
-        }
         let owner = self.proc.processes.owner(who).map_err(|_| Errno::ENOENT)?;
         Ok(Arc::new(Node { proc: self.proc.clone(), shape: Shape::Row(row), who, owner }))
     }

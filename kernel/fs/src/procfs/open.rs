@@ -106,7 +106,7 @@ impl Directory {
 
     fn collect(&self) -> Result<Vec<Name>> {
         let mut names = Vec::new();
-        let mut add = |name| {
+        let mut add = |name| -> Result<()> {
             names.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
             names.push(name);
             Ok(())
@@ -117,19 +117,24 @@ impl Directory {
             What::Directory(rows) => rows.iter().try_for_each(|row| add(Name::Row(row)))?,
             What::Root(rows) => {
                 rows.iter().try_for_each(|row| add(Name::Row(row)))?;
-                each(|from| processes.next_process(from), |number| add(Name::Who(Who::process(number))))?;
+                sorted(processes.processes()?).try_for_each(|number| add(Name::Who(Who::process(number))))?;
             }
-            What::Threads => each(
-                |from| processes.next_thread(who.process, from),
-                |thread| add(Name::Who(Who { thread, ..who })),
-            )?,
+            What::Threads => {
+                let mut threads = sorted(processes.threads(who.process)?);
+                threads.try_for_each(|thread| add(Name::Who(Who { thread, ..who })))?;
+            }
             What::Descriptors | What::DescriptorTexts => {
                 let make = match row.what {
                     What::Descriptors => Name::Descriptor,
                     _ => Name::DescriptorText,
                 };
-                let next = |from| processes.next_descriptor(who, from).ok().flatten();
-                each(next, |number| add(make(number)))?;
+                let mut from = Some(0);
+                while let Some(at) = from
+                    && let Some(number) = processes.next_descriptor(who, at)?
+                {
+                    add(make(number))?;
+                    from = number.checked_add(1);
+                }
             }
             _ => return Err(Errno::ENOTDIR),
         }
@@ -150,14 +155,9 @@ impl Directory {
     }
 }
 
-/// Calls `visit` with each number that `next` finds, lowest first.
-fn each(next: impl Fn(u32) -> Option<u32>, mut visit: impl FnMut(u32) -> Result<()>) -> Result<()> {
-    let mut from = Some(0);
-    while let Some(number) = from.and_then(&next) {
-        visit(number)?;
-        from = number.checked_add(1);
-    }
-    Ok(())
+fn sorted(mut numbers: Vec<u32>) -> impl Iterator<Item = u32> {
+    numbers.sort_unstable();
+    numbers.into_iter()
 }
 
 impl File for Directory {

@@ -77,11 +77,17 @@ pub struct Controls {
 
 /// Processes, as `/proc` sees them. ESRCH, or none, where there is no such process.
 pub trait ProcessSource: Send + Sync {
-    /// The lowest number of a process that is `from` or more.
-    fn next_process(&self, from: u32) -> Option<u32>;
+    /// The numbers of all processes, in any order.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn processes(&self) -> Result<Vec<u32>>;
 
-    /// The lowest number of a thread of `process` that is `from` or more.
-    fn next_thread(&self, process: u32, from: u32) -> Option<u32>;
+    /// The numbers of the threads of a process, in any order.
+    ///
+    /// # Errors
+    /// ESRCH, ENOMEM.
+    fn threads(&self, process: u32) -> Result<Vec<u32>>;
 
     /// Who asks.
     fn current(&self) -> Option<Who>;
@@ -89,7 +95,7 @@ pub trait ProcessSource: Send + Sync {
     /// Effective user and group: who owns its files in `/proc`. Cheap, as each look-up of a name asks.
     ///
     /// # Errors
-    /// ESRCH.
+    /// ESRCH if there is no such process, or it has no such thread.
     fn owner(&self, who: Who) -> Result<(u32, u32)>;
 
     /// All but its memory.

@@ -34,11 +34,11 @@ fn threads(process: u32) -> &'static [u32] {
 }
 
 impl ProcessSource for Fake {
-    fn next_process(&self, from: u32) -> Option<u32> {
-        [1, 40].into_iter().find(|&number| number >= from)
+    fn processes(&self) -> Result<Vec<u32>> {
+        Ok(vec![40, 1])
     }
-    fn next_thread(&self, process: u32, from: u32) -> Option<u32> {
-        threads(process).iter().copied().find(|&number| number >= from)
+    fn threads(&self, process: u32) -> Result<Vec<u32>> {
+        Ok(threads(process).to_vec())
     }
     fn current(&self) -> Option<Who> {
         Some(Who { process: 40, thread: 42 })

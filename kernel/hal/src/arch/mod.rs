@@ -6,13 +6,13 @@
 //! |---|---|
 //! | `init_memory`, `init_machine` | the two steps of [`crate::boot`]; `platform_summary` is a line about what they found |
 //! | `boot` | fills [`crate::boot::BootInfo`], builds the first page tables, ends in [`crate::boot::enter`] |
-//! | `cpu` | `id`, `irq_off`/`irq_restore`/`irq_on`, `wait_for_interrupt`, `halt_forever`, `entropy`, `summary` |
+//! | `cpu` | `id`, `irq_off`/`irq_restore`/`irq_on`, `wait_for_interrupt`, `halt_forever`, `entropy`, `number_source`, `summary` |
 //! | `cpu_data`, `cpu_data_of` | a CPU's [`crate::percpu::CpuData`] |
 //! | `paging` | the entry codec (`encode_page`, `encode_table`, `decode`, `LEVELS`), roots, TLB flushes |
 //! | `context` | `prepare_stack`, `switch`, `enter_user`, FPU save and restore |
 //! | `classify` | why user mode ended |
 //! | `usercopy` | `copy_in`, `copy_out`, `zero`, `compare_exchange`, recovering from faults |
-//! | `clock` | `now_ns`, `arm`, `cycles`, calibration |
+//! | `clock` | `now_ns`, `cycles`, `counter`, `arm`, calibration |
 //! | `smp` | start CPUs, send interrupts between them |
 //! | `console` | `put`, `put_raw` |
 //! | `port` | `read8` to `write32`: I/O ports |

@@ -110,7 +110,7 @@ impl SharedFrame {
                 frame
             });
         }
-        ZERO.get().map(Self::clone).ok_or(Errno::ENOMEM)
+        ZERO.get().cloned().ok_or(Errno::ENOMEM)
     }
 
     /// Whether this is the page of zeros.

@@ -195,6 +195,18 @@ impl Scale {
         Self { multiplier: u64::try_from(multiplier).unwrap_or(u64::MAX), shift }
     }
 
+    /// What values are multiplied by, with a product of 128 bits.
+    #[must_use]
+    pub const fn multiplier(&self) -> u64 {
+        self.multiplier
+    }
+
+    /// By how many bits that product is shifted to the right: less than 128.
+    #[must_use]
+    pub const fn shift(&self) -> u32 {
+        self.shift
+    }
+
     /// Converts, rounding down.
     #[inline]
     #[must_use]

@@ -1,6 +1,7 @@
 //! The map against a model: an array of pages, each with its owner.
 
 use super::*;
+use crate::addr::to_usize;
 use proptest::prelude::*;
 use std::vec::Vec;
 
@@ -66,7 +67,7 @@ fn page_of(map: &AreaMap<Source>, page: u64) -> Option<(u8, u64, bool)> {
 fn apply(map: &mut AreaMap<Source>, model: &mut Model, step: &Step) {
     let range = |start: u64, len: u64| start..(start + len).min(PAGES);
     let bytes = |range: &Range<u64>| range.start * PAGE_SIZE..range.end * PAGE_SIZE;
-    let slots = |range: &Range<u64>| range.start as usize..range.end as usize;
+    let slots = |range: &Range<u64>| to_usize(range.start)..to_usize(range.end);
     match *step {
         Step::Insert { start, len, file, offset } => {
             let range = range(start, len);
@@ -99,11 +100,11 @@ proptest! {
     #[test]
     fn the_map_is_the_model(steps in prop::collection::vec(step(), 0..60)) {
         let mut map = AreaMap::new();
-        let mut model: Model = std::vec![None; PAGES as usize];
+        let mut model: Model = std::vec![None; to_usize(PAGES)];
         for step in &steps {
             apply(&mut map, &mut model, step);
             for page in 0..PAGES {
-                prop_assert_eq!(page_of(&map, page), model[page as usize], "page {} after {:?}", page, step);
+                prop_assert_eq!(page_of(&map, page), model[to_usize(page)], "page {} after {:?}", page, step);
             }
             let areas: Vec<_> = map.iter().collect();
             for pair in areas.windows(2) {
@@ -121,12 +122,12 @@ proptest! {
         align in 0..3_u32,
     ) {
         let mut map = AreaMap::new();
-        let mut model: Model = std::vec![None; PAGES as usize];
+        let mut model: Model = std::vec![None; to_usize(PAGES)];
         steps.iter().for_each(|step| apply(&mut map, &mut model, step));
         let is_place = |start: u64| {
             start.is_multiple_of(1 << align)
                 && start + len <= PAGES
-                && model[start as usize..(start + len) as usize].iter().all(Option::is_none)
+                && model[to_usize(start)..to_usize(start + len)].iter().all(Option::is_none)
         };
         let bounds = 0..PAGES * PAGE_SIZE;
         let highest = map.highest_gap(len * PAGE_SIZE, PAGE_SIZE << align, bounds.clone(), 0);

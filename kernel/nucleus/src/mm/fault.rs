@@ -114,10 +114,10 @@ impl Memory {
     fn map_fresh(&self, area: &Area<Source>, page: VirtAddr, protection: Protection) -> Result<()> {
         let large = page.align_down(LARGE_PAGE_SIZE);
         if large.get() >= area.start && large.get().saturating_add(LARGE_PAGE_SIZE) <= area.end {
-            match LargeFrame::new_zeroed().map(|frame| self.space.map_large(large, frame, protection)) {
-                Some(Ok(())) => return Ok(()),
-                // Small pages are there already, or no 2 MiB are free in a row.
-                Some(Err(_)) | None => {}
+            // If not: small pages are there already, or no 2 MiB are free in a row.
+            let mapped = LargeFrame::new_zeroed().map(|frame| self.space.map_large(large, frame, protection));
+            if mapped == Some(Ok(())) {
+                return Ok(());
             }
         }
         self.space.map(page, SharedFrame::new_zeroed().ok_or(Errno::ENOMEM)?, protection)

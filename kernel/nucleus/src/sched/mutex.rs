@@ -30,7 +30,8 @@ impl<T, R: Rank> Mutex<T, R> {
             waiters: WaitQueue::new(),
             waiting: AtomicU32::new(0),
             rank: PhantomData,
-            inner: spin::mutex::SpinMutex::new(value) }
+            inner: spin::mutex::SpinMutex::new(value),
+        }
     }
 }
 

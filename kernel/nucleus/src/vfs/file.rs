@@ -49,6 +49,8 @@ pub enum Seeking {
     Stream,
     /// Reads happen somewhere in what is made anew for each from the start; writes, wherever.
     Renewed,
+    /// Every position is the start, as in `/dev/null`.
+    Nowhere,
 }
 
 /// Something open. One object may serve several open files.

@@ -20,8 +20,8 @@ use logic::cred::Access;
 use super::busy::InUse;
 use super::bytes::{ByteSink, ByteSource};
 use super::device;
-use super::file::{Events, File, Listing, Seeking, Transfer};
 use super::entry::Entry;
+use super::file::{Events, File, Listing, Seeking, Transfer};
 use super::inode::{Attributes, Change, FileKind, FileSystem, Inode, Naming, Opening, Statistics};
 use super::mount::{self, Place};
 use super::walk::{Found, Walker};
@@ -225,7 +225,7 @@ impl OpenFile {
     pub fn read(&self, to: &mut dyn ByteSink) -> Result<usize> {
         self.check_readable()?;
         match self.file.seeking() {
-            Seeking::Positions => {}
+            Seeking::Positions | Seeking::Nowhere => {}
             Seeking::Renewed => self.renew_at_start()?,
             Seeking::Stream => return self.file.read(&self.transfer(0), to),
         }
@@ -320,6 +320,9 @@ impl OpenFile {
         if self.file.seeking() == Seeking::Stream {
             return Err(Errno::ESPIPE);
         }
+        if self.file.seeking() == Seeking::Nowhere {
+            return Ok(0);
+        }
         let size = || self.attributes().map_or(0, |attributes| attributes.size);
         let mut position = self.position.lock();
         let base = match from {
@@ -339,6 +342,12 @@ impl OpenFile {
         let target = base.checked_add_signed(offset).filter(|&target| target <= i64::MAX as u64);
         *position = target.ok_or(Errno::EINVAL)?;
         Ok(*position)
+    }
+
+    /// Bytes from the position to the end of a regular file (FIONREAD).
+    pub fn bytes_left(&self) -> Option<u64> {
+        let attributes = self.attributes().filter(|attributes| attributes.kind == FileKind::Regular)?;
+        Some(attributes.size.saturating_sub(*self.position.lock()))
     }
 
     /// Reads names from the position on.

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::vdso::Counter;
+
 use super::seat;
 use crate::cpu::MAX_CPUS;
 
@@ -26,6 +28,11 @@ pub(crate) fn cycles() -> u64 {
 /// How long that many cycles are.
 pub(crate) fn cycles_to_ns(cycles: u64) -> u64 {
     cycles
+}
+
+/// No program reads it.
+pub(crate) fn counter() -> Option<Counter> {
+    None
 }
 
 /// Lets this CPU's timer interrupt come at `deadline_ns`; `None` stops it.

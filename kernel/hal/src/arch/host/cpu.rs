@@ -4,6 +4,8 @@ use core::cell::Cell;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::vdso::CpuNumber;
+
 use super::{clock, seat, smp};
 use crate::trap::{self, Registers};
 
@@ -125,6 +127,11 @@ pub fn entropy() -> u64 {
     let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ value >> 31
+}
+
+/// No program looks for it.
+pub(crate) fn number_source() -> CpuNumber {
+    CpuNumber::SystemCall
 }
 
 /// What the CPU is.

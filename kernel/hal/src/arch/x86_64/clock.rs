@@ -7,6 +7,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::vdso::Counter;
 use logic::calibrate::{Calibration, Direction, Reference, Scale, Source, Span, calibrate};
 
 use super::cpu::{Feature, has, timestamp};
@@ -206,6 +207,15 @@ pub(crate) fn cycles() -> u64 {
 /// How long that many cycles are.
 pub(crate) fn cycles_to_ns(cycles: u64) -> u64 {
     CLOCK.get().map_or(0, |clock| clock.cycles_to_ns.apply(cycles))
+}
+
+/// How `now_ns` comes from the cycle counter, for programs that read it themselves; `None` before the clock is known.
+pub(crate) fn counter() -> Option<Counter> {
+    CLOCK.get().map(|clock| Counter {
+        base_cycles: clock.boot_cycles,
+        multiplier: clock.cycles_to_ns.multiplier(),
+        shift: clock.cycles_to_ns.shift().into(),
+    })
 }
 
 /// Lets this CPU's timer interrupt come at `deadline_ns`; `None` stops it.

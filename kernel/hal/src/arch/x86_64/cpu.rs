@@ -7,7 +7,9 @@ use core::arch::x86_64::{__cpuid, __cpuid_count, _rdtsc};
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::vdso::CpuNumber;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags};
+use x86_64::registers::model_specific::Msr;
 
 use super::local;
 
@@ -104,9 +106,11 @@ pub(crate) enum Feature {
     RdRand,
     InvariantTsc,
     Pcid,
+    Rdtscp,
+    Rdpid,
 }
 
-const FEATURES: [(Feature, &str); 9] = [
+const FEATURES: [(Feature, &str); 11] = [
     (Feature::Smep, "smep"),
     (Feature::Smap, "smap"),
     (Feature::Umip, "umip"),
@@ -116,6 +120,8 @@ const FEATURES: [(Feature, &str); 9] = [
     (Feature::RdRand, "rdrand"),
     (Feature::InvariantTsc, "invariant-tsc"),
     (Feature::Pcid, "pcid"),
+    (Feature::Rdtscp, "rdtscp"),
+    (Feature::Rdpid, "rdpid"),
 ];
 
 static PRESENT: AtomicU64 = AtomicU64::new(0);
@@ -137,6 +143,7 @@ fn detect() -> u64 {
     let structured = if max >= 7 { __cpuid_count(7, 0) } else { __cpuid(0x8000_0000) };
     let structured_valid = max >= 7;
     let power = if __cpuid(0x8000_0000).eax >= 0x8000_0007 { __cpuid(0x8000_0007).edx } else { 0 };
+    let extended = if __cpuid(0x8000_0000).eax >= 0x8000_0001 { __cpuid(0x8000_0001).edx } else { 0 };
     let mut found = 0;
     let mut note = |feature: Feature, present: bool| found |= u64::from(present) << feature as u64;
     note(Feature::Smep, structured_valid && structured.ebx & 1 << 7 != 0);
@@ -148,6 +155,8 @@ fn detect() -> u64 {
     note(Feature::Xsave, basic.ecx & 1 << 26 != 0);
     note(Feature::RdRand, basic.ecx & 1 << 30 != 0);
     note(Feature::InvariantTsc, power & 1 << 8 != 0);
+    note(Feature::Rdtscp, extended & 1 << 27 != 0);
+    note(Feature::Rdpid, structured_valid && structured.ecx & 1 << 22 != 0);
     found
 }
 
@@ -176,6 +185,27 @@ pub(crate) fn enable_protections() {
     let efer = Efer::read() | EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE;
     // SAFETY: entry code checked for long mode with NX; SYSCALL comes with long mode.
     unsafe { Efer::write(efer) };
+}
+
+/// Where programs find the number of their CPU: what [`announce_number`] did.
+pub(crate) fn number_source() -> CpuNumber {
+    if has(Feature::Rdpid) {
+        CpuNumber::Rdpid
+    } else if has(Feature::Rdtscp) {
+        CpuNumber::Rdtscp
+    } else {
+        CpuNumber::SystemCall
+    }
+}
+
+/// Puts this CPU's number where RDTSCP and RDPID let programs read it: node 0 above it, as Linux lays it out. Every CPU
+/// calls it once, when it has its record.
+pub(crate) fn announce_number() {
+    const TSC_AUX: u32 = 0xc000_0103;
+    if number_source() != CpuNumber::SystemCall {
+        // SAFETY: either feature brings the register (SDM volume 3, 17.17.2), which nothing but those instructions reads.
+        unsafe { Msr::new(TSC_AUX).write(id() as u64) };
+    }
 }
 
 /// A number nobody can guess, as far as the CPU helps: RDRAND if present, the cycle counter in any case.

@@ -73,6 +73,7 @@ pub(crate) fn init_machine() -> Result<(), &'static str> {
     const NO_MEMORY: &str = "there is no memory for interrupt stacks and device registers";
     // SAFETY: the boot CPU's own record; its entry code is not in use yet.
     unsafe { (*local::current()).allocate_stacks() }.map_err(|_| NO_MEMORY)?;
+    cpu::announce_number();
     context::init_fpu();
     ioapic::mask_legacy();
     apic::map().map_err(|_| NO_MEMORY)?;
@@ -90,6 +91,7 @@ pub(crate) fn platform_summary() -> impl core::fmt::Display {
 
 fn init_this_cpu() {
     local::load_tables();
+    cpu::announce_number();
     traps::load();
     context::init_fpu();
 }

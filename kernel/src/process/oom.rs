@@ -7,7 +7,9 @@ use hal::frames;
 use logic::signal::{CoreDump, Signal, WaitStatus};
 use nucleus::sched;
 
-use crate::process::{Pid, Process, Task, signals, tree};
+use super::pid::Pid;
+use super::task::{Process, Task};
+use super::{signals, tree};
 
 /// How long the victim may take to end before another is chosen.
 const PATIENCE_NS: u64 = 200_000_000;
