@@ -435,7 +435,7 @@ pub(crate) fn change_over(cx: &mut Cx, program: Program) -> Result<()> {
     let limits = &cx.process().limits;
     memory.limits.total.store(limits.soft(Resource::AddressSpace), Ordering::Relaxed);
     memory.limits.data.store(limits.soft(Resource::Data), Ordering::Relaxed);
-    super::futex::release_robust_list(cx);
+    super::futex::leave_all_of_program(cx);
     memory.enter();
     let old = {
         let mut state = cx.task.state.lock();

@@ -23,7 +23,7 @@ pub(crate) fn set_on_session_end(tell: fn(Pid)) {
 
 /// Ends the running task, which called exit(2) with `code` or was told to end.
 pub(crate) fn end_task(cx: Cx, code: Option<u8>) {
-    futex::release_robust_list(&cx);
+    futex::leave_all(&cx);
     clear_tid(&cx);
     let status = WaitStatus::Exited(code.unwrap_or(0));
     let task = cx.task.clone();

@@ -2,7 +2,9 @@
 //!
 //! Sleepers stand in buckets by key (rank `Futex`, a sleeping lock: the word is read under it and may have to be brought
 //! in). A sleeper is taken out by whoever wakes it. Keys are the address space and address, or for shared memory the
-//! frame.
+//! frame. Locks that name their owner are in [`pi`].
+
+pub(crate) mod pi;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,6 +17,7 @@ use nucleus::mm::Memory;
 use nucleus::sched::{self, Mutex, Thread, Wait, block_until_any};
 
 use super::task::Cx;
+use pi::Claim;
 
 /// Who may use the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ struct Sleeper {
     bits: u32,
     thread: Arc<Thread>,
     is_woken: Arc<AtomicBool>,
+    /// It waits for a lock with an owner; nobody but that owner wakes it.
+    claim: Option<Claim>,
 }
 
 const BUCKETS: usize = 64;
@@ -89,7 +94,13 @@ pub(crate) fn wait(
             return Err(Errno::EAGAIN);
         }
         sleepers.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        sleepers.push(Sleeper { key, bits, thread: sched::current(), is_woken: is_woken.clone() });
+        sleepers.push(Sleeper {
+            key,
+            bits,
+            thread: sched::current(),
+            is_woken: is_woken.clone(),
+            claim: None,
+        });
     }
     let outcome = block_until_any(
         wait,
@@ -125,10 +136,16 @@ fn withdraw(key: Key, is_woken: &Arc<AtomicBool>) -> bool {
 }
 
 /// Takes up to `count` matching sleepers out of a bucket and wakes them.
-fn wake_in(sleepers: &mut Vec<Sleeper>, key: Key, count: u32, bits: u32) -> u32 {
+///
+/// # Errors
+/// EINVAL if one of them waits for a lock with an owner.
+fn wake_in(sleepers: &mut Vec<Sleeper>, key: Key, count: u32, bits: u32) -> Result<u32> {
     let mut woken = 0;
     let mut at = 0;
     while at < sleepers.len() && woken < count {
+        if sleepers[at].key == key && sleepers[at].claim.is_some() {
+            return Err(Errno::EINVAL);
+        }
         if sleepers[at].key == key && sleepers[at].bits & bits != 0 {
             let sleeper = sleepers.remove(at);
             sleeper.is_woken.store(true, Ordering::Release);
@@ -138,7 +155,7 @@ fn wake_in(sleepers: &mut Vec<Sleeper>, key: Key, count: u32, bits: u32) -> u32 
             at += 1;
         }
     }
-    woken
+    Ok(woken)
 }
 
 /// Wakes up to `count` sleepers that wait for one of `bits`; says how many.
@@ -150,7 +167,7 @@ pub(crate) fn wake(memory: &Arc<Memory>, address: u64, scope: Scope, count: u32,
         return Err(Errno::EINVAL);
     }
     let key = key(memory, address, scope)?;
-    Ok(wake_in(&mut TABLE[bucket(key)].lock(), key, count, bits))
+    wake_in(&mut TABLE[bucket(key)].lock(), key, count, bits)
 }
 
 /// Locks the buckets of two keys, in order; the second is `None` if it is the same.
@@ -196,12 +213,15 @@ pub(crate) fn requeue(
         {
             return Err(Errno::EAGAIN);
         }
-        let woken = wake_in(sleepers, from_key, request.wake, FUTEX_BITSET_MATCH_ANY);
+        let woken = wake_in(sleepers, from_key, request.wake, FUTEX_BITSET_MATCH_ANY)?;
         let mut at = 0;
         while at < sleepers.len() && moved < request.move_on {
             if sleepers[at].key != from_key {
                 at += 1;
                 continue;
+            }
+            if sleepers[at].claim.is_some() {
+                return Err(Errno::EINVAL);
             }
             moved += 1;
             match &mut other {
@@ -239,13 +259,13 @@ pub(crate) fn wake_op(
     let (first_key, second_key) = (key(memory, first, scope)?, key(memory, second, scope)?);
     lock_two(first_key, second_key, |sleepers, other| {
         let old = change_word(second, operation)?;
-        let mut woken = wake_in(sleepers, first_key, counts.0, FUTEX_BITSET_MATCH_ANY);
+        let mut woken = wake_in(sleepers, first_key, counts.0, FUTEX_BITSET_MATCH_ANY)?;
         if compares(old, operation)? {
             let sleepers = match other {
                 Some(other) => other,
                 None => sleepers,
             };
-            woken += wake_in(sleepers, second_key, counts.1, FUTEX_BITSET_MATCH_ANY);
+            woken += wake_in(sleepers, second_key, counts.1, FUTEX_BITSET_MATCH_ANY)?;
         }
         Ok(woken)
     })
@@ -292,8 +312,32 @@ fn compares(old: u32, operation: u32) -> Result<bool> {
     })
 }
 
-/// Tells the next owners of robust futexes that the running task, which ends, has left them (get_robust_list(2)).
-pub(crate) fn release_robust_list(cx: &Cx) {
+/// The running task ends: tells the next owners of its futexes that it has left them.
+pub(crate) fn leave_all(cx: &Cx) {
+    pi::leave_all(cx, release_robust_list);
+}
+
+/// The program of the running task ends, and another follows.
+pub(crate) fn leave_all_of_program(cx: &Cx) {
+    leave_all(cx);
+    cx.task.owning.set_stage(pi::Stage::Alive);
+}
+
+/// Whether a lock on the robust list names its owner: the lowest bit of its entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Owned,
+}
+
+impl Kind {
+    fn of(entry: u64) -> Self {
+        if entry & 1 == 0 { Kind::Plain } else { Kind::Owned }
+    }
+}
+
+/// Walks the list of get_robust_list(2).
+fn release_robust_list(cx: &Cx) {
     /// Longer lists are circles.
     const LIMIT: usize = 2048;
     if cx.robust_list == 0 {
@@ -301,24 +345,25 @@ pub(crate) fn release_robust_list(cx: &Cx) {
     }
     // struct robust_list_head: the list, the distance from an entry to its word, an entry in doubt.
     let Ok([first, distance, pending]) = usermem::read::<[u64; 3]>(cx.robust_list) else { return };
+    let release = |entry: u64| release_word(cx, (entry & !1).wrapping_add(distance), Kind::of(entry));
     let mut entry = first;
     for _ in 0..LIMIT {
         if entry & !1 == cx.robust_list {
             break;
         }
         let next = usermem::read::<u64>(entry & !1);
-        if entry & !1 != pending & !1 && release_word(cx, (entry & !1).wrapping_add(distance)).is_err() {
+        if entry & !1 != pending & !1 && release(entry).is_err() {
             return;
         }
         let Ok(next) = next else { return };
         entry = next;
     }
     if pending & !1 != 0 {
-        let _ = release_word(cx, (pending & !1).wrapping_add(distance));
+        let _ = release(pending);
     }
 }
 
-fn release_word(cx: &Cx, address: u64) -> Result<()> {
+fn release_word(cx: &Cx, address: u64, kind: Kind) -> Result<()> {
     let mut old = usermem::read::<u32>(address)?;
     loop {
         if old & FUTEX_TID_MASK != cx.task.tid().0 {
@@ -331,7 +376,8 @@ fn release_word(cx: &Cx, address: u64) -> Result<()> {
         }
         old = found;
     }
-    if old & FUTEX_WAITERS != 0 {
+    // Who waits for an owner inherits.
+    if old & FUTEX_WAITERS != 0 && kind == Kind::Plain {
         wake(&cx.memory, address, Scope::Any, 1, FUTEX_BITSET_MATCH_ANY)?;
     }
     Ok(())

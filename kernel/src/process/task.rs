@@ -6,7 +6,7 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use hal::boot::Text;
 use hal::rank;
@@ -20,6 +20,7 @@ use nucleus::vfs::{Place, busy::InUse};
 
 use super::cpu_time::{CpuTimers, Spent};
 use super::files::{Files, FsContext};
+use super::futex::pi::Stage;
 use super::limits::Limits;
 use super::pid::Pid;
 use super::timers::Timers;
@@ -173,8 +174,36 @@ pub(crate) struct Task {
     pub(crate) minor_faults: AtomicU64,
     /// Its time in user mode.
     pub(crate) user_time: UserTime,
+    /// What it has to do with locks that name their owner.
+    pub(crate) owning: Owning,
     /// Its children start with an ordinary policy (SCHED_RESET_ON_FORK).
     pub(crate) resets_on_fork: AtomicBool,
+}
+
+/// A task and futexes that name their owner ([`super::futex::pi`]).
+#[derive(Default)]
+pub(crate) struct Owning {
+    stage: AtomicU8,
+    /// Somebody waits, or waited, for a lock of its.
+    pub(crate) has_heirs: AtomicBool,
+    /// The number of the task that has the lock it waits for, or 0.
+    pub(crate) waits_for: AtomicU32,
+}
+
+impl Owning {
+    /// Whether it may be waited for.
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::SeqCst) {
+            0 => Stage::Alive,
+            1 => Stage::Leaving,
+            _ => Stage::Gone,
+        }
+    }
+
+    /// Says so.
+    pub(crate) fn set_stage(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::SeqCst);
+    }
 }
 
 /// What others may ask a task.
@@ -211,6 +240,7 @@ impl Task {
             must_end: AtomicBool::new(false),
             minor_faults: AtomicU64::new(0),
             user_time: UserTime::new(),
+            owning: Owning::default(),
             resets_on_fork: AtomicBool::new(false),
         })
     }

@@ -1,8 +1,9 @@
 //! futex(2).
 
 use abi::process::{
-    FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE,
-    FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
+    FUTEX_BITSET_MATCH_ANY, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_LOCK_PI, FUTEX_LOCK_PI2,
+    FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_TRYLOCK_PI, FUTEX_UNLOCK_PI, FUTEX_WAIT, FUTEX_WAIT_BITSET,
+    FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
 };
 use abi::time::Timespec;
 use abi::{Errno, Result};
@@ -11,7 +12,7 @@ use nucleus::sched::Wait;
 
 use super::args::{Address, UserPtr};
 use crate::process::Cx;
-use crate::process::futex::{self, Requeue, Scope};
+use crate::process::futex::{self, Requeue, Scope, pi};
 use crate::process::task::Restart;
 
 fn scope(operation: u32) -> Scope {
@@ -30,7 +31,7 @@ pub(super) fn futex(
 ) -> Result<u64> {
     let operation = operation.cast_unsigned();
     let command = operation & !(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
-    if operation & FUTEX_CLOCK_REALTIME != 0 && !matches!(command, FUTEX_WAIT_BITSET) {
+    if operation & FUTEX_CLOCK_REALTIME != 0 && !matches!(command, FUTEX_WAIT_BITSET | FUTEX_LOCK_PI2) {
         return Err(Errno::ENOSYS);
     }
     let scope = scope(operation);
@@ -65,8 +66,19 @@ pub(super) fn futex(
                 (value.cast_signed().max(1).unsigned_abs(), count.cast_signed().max(1).unsigned_abs());
             futex::wake_op(&cx.memory, address.0, second.0, scope, counts, third).map(u64::from)
         }
+        FUTEX_LOCK_PI | FUTEX_LOCK_PI2 => {
+            let clock = if command == FUTEX_LOCK_PI { FUTEX_CLOCK_REALTIME } else { operation };
+            let deadline = deadline(UserPtr::at(timeout), clock, command)?;
+            pi::lock(cx, address.0, scope, until(deadline)).map(|()| 0)
+        }
+        FUTEX_TRYLOCK_PI => pi::try_lock(cx, address.0, scope).map(|()| 0),
+        FUTEX_UNLOCK_PI => pi::unlock(cx, address.0, scope).map(|()| 0),
         _ => Err(Errno::ENOSYS),
     }
+}
+
+fn until(deadline: Option<u64>) -> Wait {
+    deadline.map_or(Wait::INTERRUPTIBLE, |deadline| Wait::INTERRUPTIBLE.until(deadline))
 }
 
 /// When a wait ends, on the monotonic clock.
@@ -90,11 +102,7 @@ fn wait(
     deadline: Option<u64>,
     bits: u32,
 ) -> Result<u64> {
-    let until = match deadline {
-        Some(deadline) => Wait::INTERRUPTIBLE.until(deadline),
-        None => Wait::INTERRUPTIBLE,
-    };
-    match futex::wait(&cx.memory, address, scope(operation), value, bits, until) {
+    match futex::wait(&cx.memory, address, scope(operation), value, bits, until(deadline)) {
         Err(Errno::ERESTARTSYS) => match deadline {
             None => Err(Errno::ERESTARTSYS),
             Some(deadline_ns) => {

@@ -243,7 +243,7 @@ syscalls! {
     GETTID = process::gettid(), full;
     TKILL = signal::tkill(i32, i32), full;
     TIME = time::time(UserPtr<i64>), full;
-    FUTEX = futex::futex(Address, i32, u32, u64, Address, u32), partial("no priority inheritance");
+    FUTEX = futex::futex(Address, i32, u32, u64, Address, u32), partial("owners of locks are not given the priority of those who wait; no FUTEX_WAIT_REQUEUE_PI");
     SCHED_SETAFFINITY = sched::sched_setaffinity(i32, u32, Address), full;
     SCHED_GETAFFINITY = sched::sched_getaffinity(i32, u32, Address), full;
     GETDENTS64 = file::getdents64(i32, Address, u32), full;

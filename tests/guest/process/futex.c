@@ -163,6 +163,53 @@ static void priority_inheritance(void)
     CHECK_ERR(futex(word, FUTEX_LOCK_PI, 0, NULL, NULL, 0), ESRCH);
 }
 
+static void an_owner_that_ends_leaves_its_lock(void)
+{
+    int *word = map_shared(1);
+    pid_t owner = CHILD(if (futex(word, FUTEX_LOCK_PI, 0, NULL, NULL, 0) != 0) _exit(1); for (;;) pause());
+    wait_for_state(owner, 'S');
+    CHECK_EQ(*word & FUTEX_TID_MASK, owner);
+    pid_t heirs[2];
+    for (int i = 0; i < 2; i++) {
+        heirs[i] = CHILD({
+            if (futex(word, FUTEX_LOCK_PI, 0, NULL, NULL, 0) != 0) _exit(errno);
+            if ((*word & FUTEX_TID_MASK) != getpid() || (*word & FUTEX_OWNER_DIED) == 0) _exit(1);
+        }); /* and ends as well, with the lock */
+        wait_for_state(heirs[i], 'S');
+    }
+    CHECK_ERR(futex(word, FUTEX_WAKE, 1, NULL, NULL, 0), EINVAL); /* they wait for an owner */
+    CHECK_ERR(futex(word, FUTEX_REQUEUE, 0, (void *)1L, word + 8, 0), EINVAL);
+    CHECK_ERR(futex(word, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0), EAGAIN);
+    kill(owner, SIGKILL);
+    status_of(owner);
+    for (int i = 0; i < 2; i++) CHECK_EXITED(status_of(heirs[i]), 0);
+    CHECK_ERR(futex(word, FUTEX_LOCK_PI, 0, NULL, NULL, 0), ESRCH); /* nobody inherited from the last one */
+}
+
+static void circles_and_timeouts_of_locks(void)
+{
+    int *word = map_shared(1), *other = word + 8;
+    struct timespec end;
+    CHECK_OK(futex(word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+    pid_t pid = CHILD({
+        if (futex(other, FUTEX_LOCK_PI, 0, NULL, NULL, 0) != 0 || futex(word, FUTEX_LOCK_PI, 0, NULL, NULL, 0) != 0) _exit(1);
+        if (futex(other, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0) != 0 || futex(word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0) != 0) _exit(2);
+    });
+    wait_for_state(pid, 'S');
+    CHECK_ERR(futex(other, FUTEX_LOCK_PI, 0, NULL, NULL, 0), EDEADLK); /* it waits for me */
+    CHECK_OK(futex(word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+    CHECK_EXITED(status_of(pid), 0);
+    pid = CHILD(if (futex(word, FUTEX_LOCK_PI, 0, NULL, NULL, 0) != 0) _exit(1); for (;;) pause());
+    wait_for_state(pid, 'S');
+    clock_gettime(CLOCK_REALTIME, &end); /* always a time of day */
+    end.tv_sec += end.tv_nsec >= 980000000;
+    end.tv_nsec = (end.tv_nsec + 20000000) % 1000000000;
+    CHECK_ERR(futex(word, FUTEX_LOCK_PI, 0, &end, NULL, 0), ETIMEDOUT);
+    CHECK_ERR(futex(word, FUTEX_LOCK_PI | FUTEX_CLOCK_REALTIME, 0, &end, NULL, 0), ENOSYS);
+    kill(pid, SIGKILL);
+    status_of(pid);
+}
+
 static int *ping, rounds;
 
 static void *answer(void *unused)
@@ -190,4 +237,5 @@ static void ping_pong_loses_no_wakeup(void)
 }
 
 CASES(CASE(wait_and_wake), CASE(private_and_shared_do_not_meet), CASE(the_page_counts_not_the_address), CASE(bitsets),
-      CASE(requeue), CASE(wake_op), CASE(errors), CASE(priority_inheritance), CASE(ping_pong_loses_no_wakeup))
+      CASE(requeue), CASE(wake_op), CASE(errors), CASE(priority_inheritance), CASE(an_owner_that_ends_leaves_its_lock),
+      CASE(circles_and_timeouts_of_locks), CASE(ping_pong_loses_no_wakeup))

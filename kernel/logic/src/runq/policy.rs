@@ -87,6 +87,15 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// The real-time priority, 0 for none.
+    #[must_use]
+    pub const fn real_time_priority(self) -> u8 {
+        match self {
+            Self::Fifo(priority) | Self::RoundRobin(priority) => priority.number(),
+            Self::Fair(_) | Self::Batch(_) | Self::Idle => 0,
+        }
+    }
+
     /// What a child gets whose parent set `SCHED_RESET_ON_FORK`: no real time, and no nice level below zero.
     #[must_use]
     pub fn reset(self) -> Self {
