@@ -577,6 +577,19 @@ pub(super) fn personality(cx: &mut Cx, persona: Hex) -> Result<u32> {
     Ok(personality.swap(persona.0, Ordering::Relaxed))
 }
 
+/// PR_SET_NAME.
+fn set_name(cx: &Cx, from: u64) -> Result<u64> {
+    let mut name = [0; 16];
+    let mut bytes = alloc::vec::Vec::new();
+    match hal::usermem::read_string(&mut bytes, from, 15) {
+        Ok(()) | Err(Errno::ENAMETOOLONG) => {}
+        Err(error) => return Err(error),
+    }
+    name[..bytes.len()].copy_from_slice(&bytes);
+    cx.task.state.lock().name = hal::boot::Text::from_bytes(&name);
+    Ok(0)
+}
+
 /// prctl(2).
 pub(super) fn prctl(
     cx: &mut Cx,
@@ -619,17 +632,7 @@ pub(super) fn prctl(
         }
         26 if second == u64::from(PR_TSC_ENABLE) => Ok(0),
         // PR_SET_NAME, PR_GET_NAME.
-        15 => {
-            let mut name = [0; 16];
-            let mut bytes = alloc::vec::Vec::new();
-            match hal::usermem::read_string(&mut bytes, second, 15) {
-                Ok(()) | Err(Errno::ENAMETOOLONG) => {}
-                Err(error) => return Err(error),
-            }
-            name[..bytes.len()].copy_from_slice(&bytes);
-            cx.task.state.lock().name = hal::boot::Text::from_bytes(&name);
-            Ok(0)
-        }
+        15 => set_name(cx, second),
         16 => {
             let mut name = [0; 16];
             let text = cx.task.name();
