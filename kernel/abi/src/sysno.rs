@@ -390,3 +390,19 @@ pub const CLOSE_RANGE: usize = 436;
 pub const PIDFD_GETFD: usize = 438;
 /// faccessat2(2).
 pub const FACCESSAT2: usize = 439;
+/// epoll_create(2).
+pub const EPOLL_CREATE: usize = 213;
+/// epoll_wait(2).
+pub const EPOLL_WAIT: usize = 232;
+/// epoll_ctl(2).
+pub const EPOLL_CTL: usize = 233;
+/// epoll_pwait(2).
+pub const EPOLL_PWAIT: usize = 281;
+/// eventfd(2).
+pub const EVENTFD: usize = 284;
+/// eventfd2(2).
+pub const EVENTFD2: usize = 290;
+/// epoll_create1(2).
+pub const EPOLL_CREATE1: usize = 291;
+/// epoll_pwait2(2).
+pub const EPOLL_PWAIT2: usize = 441;

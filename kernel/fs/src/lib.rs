@@ -5,6 +5,8 @@
 //! - [`identity`]: device numbers of file systems without a device, numbers of nameless files.
 //! - [`pipe`]: pipes and what is behind FIFOs.
 //! - [`tmpfs`]: files in memory.
+//! - [`eventfd`]: numbers to wait for.
+//! - [`epoll`]: many files watched at once.
 //! - [`devices`]: null, zero, random and the like.
 //! - [`devfs`]: the devices' directory, `/dev`.
 //! - [`initramfs`]: unpacking the archive that the boot loader brought.
@@ -18,6 +20,8 @@ extern crate alloc;
 pub mod identity;
 pub mod pipe;
 pub mod tmpfs;
+pub mod eventfd;
+pub mod epoll;
 pub mod devices;
 pub mod devfs;
 pub mod initramfs;

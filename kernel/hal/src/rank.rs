@@ -28,6 +28,8 @@ macro_rules! ranks {
 ranks! {
     /// The tree of processes: parents, children, exit codes.
     ProcessTree = 10;
+    /// What one epoll instance watches; it looks at files under it.
+    Epoll = 18;
     /// One process: its threads, its pending signals, how it ends.
     Task = 20;
     /// The signal actions that tasks share.

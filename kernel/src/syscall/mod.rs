@@ -5,6 +5,7 @@
 //! else.
 
 mod args;
+mod epoll;
 mod file;
 mod futex;
 mod ids;
@@ -276,6 +277,14 @@ syscalls! {
     PSELECT6 = poll::pselect6(i32, Address, Address, Address, UserPtr<Timespec>, UserPtr<[u64; 2]>), full;
     PPOLL = poll::ppoll(Address, u32, UserPtr<Timespec>, UserPtr<u64>, usize), full;
     UNSHARE = process::unshare(u64), partial("no namespaces");
+    EPOLL_CREATE = epoll::epoll_create(i32), full;
+    EPOLL_WAIT = epoll::epoll_wait(i32, Address, i32, i32), full;
+    EPOLL_CTL = epoll::epoll_ctl(i32, i32, i32, UserPtr<[u8; 12]>), full;
+    EPOLL_PWAIT = epoll::epoll_pwait(i32, Address, i32, i32, UserPtr<u64>, usize), full;
+    EVENTFD = epoll::eventfd(u32), full;
+    EVENTFD2 = epoll::eventfd2(u32, Hex), full;
+    EPOLL_CREATE1 = epoll::epoll_create1(Hex), full;
+    EPOLL_PWAIT2 = epoll::epoll_pwait2(i32, Address, i32, UserPtr<Timespec>, UserPtr<u64>), full;
     SET_ROBUST_LIST = process::set_robust_list(Address, usize), full;
     GET_ROBUST_LIST = process::get_robust_list(i32, UserPtr<u64>, UserPtr<u64>), partial("of the caller only");
     UTIMENSAT = path::utimensat(i32, UserString, UserPtr<[Timespec; 2]>, Hex), full;

@@ -110,7 +110,7 @@ pub(super) fn go_on(cx: &mut Cx, fds: u64, count: u32, deadline_ns: u64) -> Resu
 }
 
 /// A mask for the time of a call: the old one comes back when it ends, after a handler if one runs.
-fn set_mask_for_call(cx: &mut Cx, mask: UserPtr<u64>, size: usize) -> Result<()> {
+pub(super) fn set_mask_for_call(cx: &mut Cx, mask: UserPtr<u64>, size: usize) -> Result<()> {
     if mask.is_null() {
         return Ok(());
     }
@@ -124,7 +124,7 @@ fn set_mask_for_call(cx: &mut Cx, mask: UserPtr<u64>, size: usize) -> Result<()>
 }
 
 /// The end of such a call.
-fn finish_masked(cx: &mut Cx, outcome: Result<u64>) -> Result<u64> {
+pub(super) fn finish_masked(cx: &mut Cx, outcome: Result<u64>) -> Result<u64> {
     match outcome {
         Err(Errno::ERESTARTSYS) => Err(Errno::ERESTARTNOHAND),
         other => {

@@ -6,6 +6,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{Errno, Result};
 use hal::rank;
@@ -19,6 +20,7 @@ use super::timer::WakeTimer;
 /// Threads waiting for one thing.
 pub struct WaitQueue {
     waiters: Lock<VecDeque<Arc<Thread>>, rank::WaitQueue>,
+    signals: AtomicU64,
 }
 
 /// How a caller wants to wait.
@@ -59,7 +61,7 @@ impl Wait {
 impl WaitQueue {
     /// Nobody waits.
     pub const fn new() -> Self {
-        WaitQueue { waiters: Lock::new(VecDeque::new()) }
+        WaitQueue { waiters: Lock::new(VecDeque::new()), signals: AtomicU64::new(0) }
     }
 
     /// Tries, and while the answer is EAGAIN waits for a wake-up and tries again.
@@ -73,6 +75,11 @@ impl WaitQueue {
 
     /// Wakes the thread that waits longest. Says whether there was one.
     pub fn wake_one(&self) -> bool {
+        self.signals.fetch_add(1, Ordering::Release);
+        self.wake_first()
+    }
+
+    fn wake_first(&self) -> bool {
         let Some(thread) = self.waiters.lock().pop_front() else { return false };
         thread.count_wakeup();
         unpark(&thread);
@@ -81,10 +88,16 @@ impl WaitQueue {
 
     /// Wakes all that wait now: those who look, find nothing and wait again meanwhile would keep this going for ever.
     pub fn wake_all(&self) {
+        self.signals.fetch_add(1, Ordering::Release);
         let count = self.waiters.lock().len();
         for _ in 0..count {
-            self.wake_one();
+            self.wake_first();
         }
+    }
+
+    /// How often somebody was to be woken, whether anybody waited or not: what edge-triggered watchers compare.
+    pub fn signals(&self) -> u64 {
+        self.signals.load(Ordering::Acquire)
     }
 
     /// Whether nobody waits.

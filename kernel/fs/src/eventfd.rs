@@ -1,0 +1,92 @@
+//! eventfd(2): a number that one adds to and another waits for. Lock: rank `Stream`.
+
+use alloc::sync::Arc;
+use core::any::Any;
+
+use abi::file::{POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM};
+use abi::{Errno, Result};
+use hal::rank;
+use nucleus::sched::{Mutex, WaitQueue};
+use nucleus::vfs::file::Seeking;
+use nucleus::vfs::{ByteSink, ByteSource, Events, File, Transfer};
+
+/// How much a read takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    /// All.
+    All,
+    /// One (`EFD_SEMAPHORE`).
+    One,
+}
+
+/// The number.
+struct EventFd {
+    count: Mutex<u64, rank::Stream>,
+    changed: WaitQueue,
+    taking: Taking,
+}
+
+/// The highest it gets.
+const MOST: u64 = u64::MAX - 1;
+
+/// One that starts with a number.
+pub fn open(first: u32, taking: Taking) -> Arc<dyn File> {
+    Arc::new(EventFd { count: Mutex::new(first.into()), changed: WaitQueue::new(), taking })
+}
+
+impl File for EventFd {
+    fn read(&self, transfer: &Transfer, to: &mut dyn ByteSink) -> Result<usize> {
+        if to.room() < 8 {
+            return Err(Errno::EINVAL);
+        }
+        let taken = self.changed.block_until(transfer.wait, || {
+            let mut count = self.count.lock();
+            if *count == 0 {
+                return Err(Errno::EAGAIN);
+            }
+            let taken = if self.taking == Taking::One { 1 } else { *count };
+            *count -= taken;
+            Ok(taken)
+        })?;
+        self.changed.wake_all();
+        to.put(&taken.to_le_bytes())
+    }
+
+    fn write(&self, transfer: &Transfer, from: &mut dyn ByteSource) -> Result<usize> {
+        let mut bytes = [0; 8];
+        if from.left() < 8 {
+            return Err(Errno::EINVAL);
+        }
+        from.take(&mut bytes)?;
+        let more = u64::from_le_bytes(bytes);
+        if more == u64::MAX {
+            return Err(Errno::EINVAL);
+        }
+        self.changed.block_until(transfer.wait, || {
+            let mut count = self.count.lock();
+            *count = count.checked_add(more).filter(|&sum| sum <= MOST).ok_or(Errno::EAGAIN)?;
+            Ok(())
+        })?;
+        self.changed.wake_all();
+        Ok(8)
+    }
+
+    fn ready(&self) -> Events {
+        let count = *self.count.lock();
+        let input = if count != 0 { POLLIN | POLLRDNORM } else { 0 };
+        let output = if count < MOST { POLLOUT | POLLWRNORM } else { 0 };
+        Events(input | output)
+    }
+
+    fn for_each_queue(&self, visit: &mut dyn FnMut(&WaitQueue)) {
+        visit(&self.changed);
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::Stream
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
