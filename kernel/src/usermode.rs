@@ -29,9 +29,12 @@ pub(crate) fn start(mut cx: Cx, set_tid: Option<u64>) {
 
 /// Runs user code until the task ends; with what code, if it said one.
 fn run(cx: &mut Cx) -> Option<u8> {
+    // A task that runs has its thread.
+    let task = cx.task.clone();
+    let thread = task.thread()?;
     loop {
         let mut interrupted = None;
-        match cx.context.run(&cx.task.user_time) {
+        match cx.context.run(&task.user_time, thread.interruption()) {
             Trap::SystemCall => {
                 let number = cx.context.call_number();
                 match syscall::dispatch(cx, number) {
@@ -50,9 +53,7 @@ fn run(cx: &mut Cx) -> Option<u8> {
             Trap::Exception { vector, .. } => exception(cx, vector),
             Trap::Interrupt => {}
         }
-        if (cx.task.thread().is_some_and(|thread| thread.is_interrupted()) || interrupted.is_some())
-            && signals::deliver(cx, interrupted).is_err()
-        {
+        if (thread.is_interrupted() || interrupted.is_some()) && signals::deliver(cx, interrupted).is_err() {
             return None;
         }
         sched::preempt();

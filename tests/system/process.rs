@@ -16,17 +16,25 @@ struct Set {
     name: &'static str,
     folder: &'static str,
     initramfs: &'static str,
+    cpus: u32,
 }
 
-const SETS: [Set; 3] = [
-    Set { name: "process", folder: "build/guest/process", initramfs: "build/guest/process.cpio" },
+const SETS: [Set; 5] = [
+    Set { name: "process", folder: "build/guest/process", initramfs: "build/guest/process.cpio", cpus: 2 },
     Set {
         name: "process-musl",
         folder: "build/guest/process-musl",
         initramfs: "build/guest/process-musl.cpio",
+        cpus: 2,
     },
-    Set { name: "stress", folder: "build/guest/process", initramfs: "build/guest/stress.cpio" },
+    stress("stress", 2),
+    stress("stress-1-cpu", 1),
+    stress("stress-4-cpus", 4),
 ];
+
+const fn stress(name: &'static str, cpus: u32) -> Set {
+    Set { name, folder: "build/guest/process", initramfs: "build/guest/stress.cpio", cpus }
+}
 
 /// Programs are quiet while they work; a case may take 40 s, a hostile batch longer.
 const SILENCE: Duration = Duration::from_secs(420);
@@ -112,8 +120,8 @@ fn boot(name: &str, set: Set, kernel: PathBuf) -> Result<Vec<(String, TestResult
         kernel,
         initramfs: Some(PathBuf::from(set.initramfs)),
         command_line: format!("console=ttyS0{more}{}", only(name)),
-        memory_mib: if set.name == "stress" { 512 } else { 1024 },
-        cpus: 2,
+        memory_mib: if set.name.starts_with("stress") { 512 } else { 1024 },
+        cpus: set.cpus,
         silence: SILENCE,
         total: TOTAL,
         ..Machine::new(Boot::Kernel(Board::Q35))

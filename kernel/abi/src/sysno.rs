@@ -406,3 +406,27 @@ pub const EVENTFD2: usize = 290;
 pub const EPOLL_CREATE1: usize = 291;
 /// epoll_pwait2(2).
 pub const EPOLL_PWAIT2: usize = 441;
+/// setxattr(2).
+pub const SETXATTR: usize = 188;
+/// lsetxattr(2).
+pub const LSETXATTR: usize = 189;
+/// fsetxattr(2).
+pub const FSETXATTR: usize = 190;
+/// getxattr(2).
+pub const GETXATTR: usize = 191;
+/// lgetxattr(2).
+pub const LGETXATTR: usize = 192;
+/// fgetxattr(2).
+pub const FGETXATTR: usize = 193;
+/// listxattr(2).
+pub const LISTXATTR: usize = 194;
+/// llistxattr(2).
+pub const LLISTXATTR: usize = 195;
+/// flistxattr(2).
+pub const FLISTXATTR: usize = 196;
+/// removexattr(2).
+pub const REMOVEXATTR: usize = 197;
+/// lremovexattr(2).
+pub const LREMOVEXATTR: usize = 198;
+/// fremovexattr(2).
+pub const FREMOVEXATTR: usize = 199;

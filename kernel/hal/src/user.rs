@@ -6,6 +6,8 @@
 mod signal_frame;
 mod user_time;
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use logic::addr::VirtAddr;
 
 use crate::arch;
@@ -179,11 +181,12 @@ impl UserContext {
 
     /// Runs user code on behalf of the running thread until it traps. Interrupts are on before and
     /// after, off while user mode is entered and left; an interrupt that ended user mode is handled by then. `time` counts
-    /// what user code took.
+    /// what user code took. User code does not run while `is_interrupted`: looked at with interrupts off, so whoever sets
+    /// it and then interrupts this CPU is not overlooked.
     ///
     /// # Panics
     /// If the running thread has no FPU state: a kernel thread.
-    pub fn run(&mut self, time: &UserTime) -> Trap {
+    pub fn run(&mut self, time: &UserTime, is_interrupted: &AtomicBool) -> Trap {
         // A return to an address that is not canonical would fault in the kernel: report what the program would see.
         if self.registers.rip >= USER_TOP {
             return Trap::Exception { vector: arch::VECTOR_GENERAL_PROTECTION, error: 0 };
@@ -191,6 +194,10 @@ impl UserContext {
         self.registers.rflags = self.registers.rflags & FLAGS_ALLOWED | FLAGS_FORCED;
         debug_assert!(cpu::irqs_enabled(), "user mode is entered from ordinary thread code");
         let _ = cpu::irq_off();
+        if is_interrupted.load(Ordering::Acquire) {
+            cpu::irq_on();
+            return Trap::Interrupt;
+        }
         context::load_user_state(self.fs_base, self.gs_base);
         time.start();
         arch::context::enter_user(&mut self.registers);

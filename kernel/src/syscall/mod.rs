@@ -19,6 +19,7 @@ mod process;
 mod sched;
 mod signal;
 mod time;
+mod xattr;
 
 use abi::time::{Timespec, Timeval};
 use abi::{Errno, Result, sysno};
@@ -243,6 +244,18 @@ syscalls! {
     SETHOSTNAME = info::sethostname(Address, i32), full;
     SETDOMAINNAME = info::setdomainname(Address, i32), partial("accepted and ignored");
     GETTID = process::gettid(), full;
+    SETXATTR = xattr::getxattr(UserString, UserString), partial("no file system has any");
+    LSETXATTR = xattr::lgetxattr(UserString, UserString), partial("no file system has any");
+    FSETXATTR = xattr::fgetxattr(i32, UserString), partial("no file system has any");
+    GETXATTR = xattr::getxattr(UserString, UserString), partial("no file system has any");
+    LGETXATTR = xattr::lgetxattr(UserString, UserString), partial("no file system has any");
+    FGETXATTR = xattr::fgetxattr(i32, UserString), partial("no file system has any");
+    LISTXATTR = xattr::listxattr(UserString, Address, usize), partial("no file system has any");
+    LLISTXATTR = xattr::llistxattr(UserString, Address, usize), partial("no file system has any");
+    FLISTXATTR = xattr::flistxattr(i32, Address, usize), partial("no file system has any");
+    REMOVEXATTR = xattr::getxattr(UserString, UserString), partial("no file system has any");
+    LREMOVEXATTR = xattr::lgetxattr(UserString, UserString), partial("no file system has any");
+    FREMOVEXATTR = xattr::fgetxattr(i32, UserString), partial("no file system has any");
     TKILL = signal::tkill(i32, i32), full;
     TIME = time::time(UserPtr<i64>), full;
     FUTEX = futex::futex(Address, i32, u32, u64, Address, u32), partial("owners of locks are not given the priority of those who wait; no FUTEX_WAIT_REQUEUE_PI");

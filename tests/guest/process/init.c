@@ -17,6 +17,7 @@
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -155,6 +156,33 @@ static void run(long seconds, char **arguments)
     }
 }
 
+static long free_kib(void)
+{
+    struct sysinfo facts;
+    return sysinfo(&facts) ? 0 : (long)(facts.freeram * facts.mem_unit / 1024);
+}
+
+/*
+ * A stress test runs twice: what the kernel keeps for next time is there after the first run, so the second one must
+ * leave as much memory free as it found. A leaked page for each process would be megabytes.
+ */
+static void run_stress(long seconds, char **arguments)
+{
+    enum { TOLERANCE_KIB = 1024 };
+
+    run(seconds, arguments);
+    long before = free_kib();
+    run(seconds, arguments);
+    long lost = before - free_kib();
+    if (lost > TOLERANCE_KIB) {
+        say("process: FAILED leak-after-%s: %ld KiB are gone\n", arguments[0] + PREFIX, lost);
+        failed++;
+    } else {
+        say("process: ok leak-after-%s\n", arguments[0] + PREFIX);
+        passed++;
+    }
+}
+
 static void run_line(char *line)
 {
     char *arguments[MOST_ARGUMENTS + 2], *rest = NULL, *more;
@@ -167,7 +195,7 @@ static void run_line(char *line)
     more = strdup(word("init.arguments"));
     if (more && *more) arguments[count++] = more;
     arguments[count] = NULL;
-    run(atol(seconds), arguments);
+    (strstr(arguments[0], "stress-") ? run_stress : run)(atol(seconds), arguments);
     free(more);
 }
 

@@ -197,6 +197,18 @@ pub fn unpark(thread: &Arc<Thread>) {
     cpu::irq_restore(interrupts);
 }
 
+/// Makes a thread that runs on another CPU come into the kernel: alone there it would meet no timer.
+pub(super) fn kick(thread: &Thread) {
+    let shared = thread.shared.lock();
+    let home = shared.sched.last_cpu().filter(|_| shared.status == Status::Running);
+    drop(shared);
+    if let Some(home) = home
+        && home.index() != cpu::id()
+    {
+        trap::request_reschedule(home.index());
+    }
+}
+
 /// Changes how a thread competes, wherever it is.
 pub fn set_policy(thread: &Arc<Thread>, policy: Policy) {
     let mut shared = thread.shared.lock();

@@ -211,10 +211,16 @@ impl Thread {
         Ok(())
     }
 
-    /// Ends its interruptible waits with EINTR until `clear_interrupt`.
+    /// Ends its interruptible waits with ERESTARTSYS until `clear_interrupt`, and brings it out of user mode.
     pub fn interrupt(self: &Arc<Self>) {
         self.interrupted.store(true, Ordering::Release);
         cpu::unpark(self);
+        cpu::kick(self);
+    }
+
+    /// What user mode is not entered under.
+    pub fn interruption(&self) -> &AtomicBool {
+        &self.interrupted
     }
 
     /// Takes the interruption back.
