@@ -45,10 +45,10 @@ iso: need-images build initramfs ## Build the BIOS + UEFI CD image: build/nacre.
 check: need-checking ## Quick checks: format, layers, unsafe baseline, docs/syscalls.md, lints, host tests
 	@scripts/check
 
-test: need-running need-images build initramfs esp iso ## All tests; T=name runs those whose name contains it
+test: need-running need-images need-programs build initramfs esp iso ## All tests; T=name runs those whose name contains it
 	@scripts/test "$(T)"
 
-test-process: need-running need-programs build ## Tests of processes, not yet in `make test`; T=name, LINUX=1 boots Linux too
+test-process: need-running need-programs build ## The tests of processes on this host first, then on Nacre; T=name, LINUX=1 boots Linux too
 	@scripts/test-process "$(T)"
 
 bench: need-running build ## Compare with Linux, row by row: build/bench.md (ARGS="--only boot", "--help")

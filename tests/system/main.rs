@@ -1,9 +1,9 @@
 //! The system tests: every way to boot, the first programs, bad input to kernel and loader, the panic screen, and the
-//! tests inside the kernel.
+//! tests inside the kernel, and the behaviour tests and other people's programs on it.
 //!
 //! Run by scripts/test from the top folder, after the images are built. `T=name` runs the tests whose name
 //! contains it. The last line is `N passed, N failed`. With the argument `process` it runs the tests of processes
-//! instead, by scripts/test-process.
+//! alone, first on this host's Linux, by scripts/test-process.
 
 #![forbid(unsafe_code)]
 
@@ -26,14 +26,18 @@ fn main() -> ExitCode {
         let tests = process::tests().into_iter().chain(programs::tests()).collect();
         return verdict(tests, process::suites(), &filter);
     }
+    // What runs on the host judges the tests, not the kernel: scripts/test-process does that.
+    let others = programs::tests().into_iter().filter(|(name, _)| name.starts_with("programs/"));
     let families = [
+        others.collect(),
         boot::tests(),
         guest_programs::tests(),
         bad_input::tests(),
         last_words::tests(),
         loader_errors::tests(),
     ];
-    verdict(families.into_iter().flatten().collect(), kernel_tests::suites(), &filter)
+    let suites = kernel_tests::suites().into_iter().chain(process::suites()).collect();
+    verdict(families.into_iter().flatten().collect(), suites, &filter)
 }
 
 fn verdict(tests: Vec<Test>, suites: Vec<Suite>, filter: &str) -> ExitCode {

@@ -20,7 +20,7 @@ pub enum Taking {
 }
 
 /// The number.
-pub struct EventFd {
+struct EventFd {
     count: Mutex<u64, rank::Stream>,
     changed: WaitQueue,
     taking: Taking,
@@ -29,11 +29,9 @@ pub struct EventFd {
 /// The highest it gets.
 const MOST: u64 = u64::MAX - 1;
 
-impl EventFd {
-    /// Starts with a number.
-    pub fn new(first: u32, taking: Taking) -> Arc<dyn File> {
-        Arc::new(EventFd { count: Mutex::new(first.into()), changed: WaitQueue::new(), taking })
-    }
+/// One that starts with a number.
+pub fn open(first: u32, taking: Taking) -> Arc<dyn File> {
+    Arc::new(EventFd { count: Mutex::new(first.into()), changed: WaitQueue::new(), taking })
 }
 
 impl File for EventFd {

@@ -4,7 +4,7 @@ use abi::file::{O_CLOEXEC, O_NONBLOCK, O_RDWR};
 use abi::time::Timespec;
 use abi::{Errno, Result};
 use fs::epoll::{self, Control, Epoll, Event};
-use fs::eventfd::{EventFd, Taking};
+use fs::eventfd::{self, Taking};
 use hal::time::now_ns;
 use nucleus::sched::Wait;
 use nucleus::vfs::OpenFile;
@@ -144,7 +144,7 @@ pub(super) fn eventfd2(cx: &mut Cx, first: u32, flags: Hex) -> Result<u32> {
     }
     let taking = if flags.0 & SEMAPHORE != 0 { Taking::One } else { Taking::All };
     let flags_kept = O_RDWR | flags.0 & O_NONBLOCK;
-    let file = OpenFile::nameless(EventFd::new(first, taking), pidfd::attributes(), flags_kept);
+    let file = OpenFile::nameless(eventfd::open(first, taking), pidfd::attributes(), flags_kept);
     cx.files.insert(file, 0, on_exec(flags.0), cx.process().limits.files())
 }
 

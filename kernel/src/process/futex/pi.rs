@@ -11,7 +11,6 @@
 //! The tree of processes cannot be asked under a bucket's lock: owners are looked up before, and the word is read again.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::process::{FUTEX_BITSET_MATCH_ANY, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS};
@@ -283,7 +282,7 @@ impl Sleeper {
 }
 
 /// Chooses who takes a lock over whose owner has ended.
-fn name_heir(sleepers: &mut Vec<Sleeper>, key: Key) {
+fn name_heir(sleepers: &mut [Sleeper], key: Key) {
     let Some(next) = next_claim(sleepers, key) else { return };
     let Some(heir) = sleepers[next].claim.as_ref().map(|claim| claim.task.clone()) else { return };
     set_owner(sleepers, key, &heir);

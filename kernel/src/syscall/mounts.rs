@@ -1,0 +1,77 @@
+//! Mounts: mount(2), umount2(2), statfs(2).
+
+use alloc::vec::Vec;
+
+use abi::file::AT_FDCWD;
+use abi::{Errno, Result};
+use logic::cred::Capability;
+use nucleus::vfs::{Last, Place};
+
+use super::args::{Hex, UserPtr, UserString};
+use super::path::place_at;
+use crate::process::Cx;
+
+/// mount(2) of the file systems there are.
+pub(super) fn mount(
+    cx: &mut Cx,
+    source: UserString,
+    target: UserString,
+    kind: UserString,
+    flags: u64,
+    data: UserString,
+) -> Result<()> {
+    if !cx.cred.has(Capability::SysAdmin) {
+        return Err(Errno::EPERM);
+    }
+    let optional = |text: UserString| if text.is_null() { Ok(Vec::new()) } else { text.read() };
+    let (source, kind, data) = (optional(source)?, optional(kind)?, optional(data)?);
+    let place = place_at(cx, AT_FDCWD, target, 0, Last::Follow)?;
+    crate::mounts::mount(place, &source, &kind, super::args::low_half(flags), &data)
+}
+
+/// umount2(2).
+pub(super) fn umount2(cx: &mut Cx, target: UserString, flags: Hex) -> Result<()> {
+    const MNT_DETACH: u32 = 2;
+    const KNOWN: u32 = 15;
+    if flags.0 & !KNOWN != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !cx.cred.has(Capability::SysAdmin) {
+        return Err(Errno::EPERM);
+    }
+    let place = place_at(cx, AT_FDCWD, target, 0, Last::Follow)?;
+    nucleus::vfs::mount::unmount(&place, flags.0 & MNT_DETACH != 0)
+}
+
+/// `struct statfs`.
+fn statfs_words(place: &Place) -> [u64; 15] {
+    let statistics = place.mount.file_system().statistics();
+    let mut words = [0; 15];
+    words[..7].copy_from_slice(&[
+        statistics.magic,
+        statistics.block_size,
+        statistics.blocks,
+        statistics.free_blocks,
+        statistics.free_blocks,
+        statistics.files,
+        statistics.free_files,
+    ]);
+    words[8] = 255;
+    words[9] = statistics.block_size;
+    // ST_VALID, and the flags of the mount.
+    words[10] = 0x20 | u64::from(place.mount.flags() & 0xf);
+    words
+}
+
+/// statfs(2).
+pub(super) fn statfs(cx: &mut Cx, path: UserString, to: UserPtr<[u64; 15]>) -> Result<()> {
+    let place = place_at(cx, AT_FDCWD, path, 0, Last::Follow)?;
+    to.write(&statfs_words(&place))
+}
+
+/// fstatfs(2).
+pub(super) fn fstatfs(cx: &mut Cx, fd: i32, to: UserPtr<[u64; 15]>) -> Result<()> {
+    let file = cx.files.get(fd)?;
+    let place = file.place().ok_or(Errno::ENOSYS)?;
+    to.write(&statfs_words(place))
+}
