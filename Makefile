@@ -42,7 +42,7 @@ esp: need-images build initramfs ## Build the UEFI disk: build/esp.img (LIMINE_D
 iso: need-images build initramfs ## Build the BIOS + UEFI CD image: build/nacre.iso
 	@scripts/make-iso
 
-check: need-checking ## Quick checks: format, lints, layers, unsafe baseline, host tests
+check: need-checking ## Quick checks: format, layers, unsafe baseline, docs/syscalls.md, lints, host tests
 	@scripts/check
 
 test: need-running need-images need-programs build initramfs esp iso ## All tests; T=name runs those whose name contains it
