@@ -36,7 +36,9 @@ fn main() -> ExitCode {
         last_words::tests(),
         loader_errors::tests(),
     ];
-    let suites = kernel_tests::suites().into_iter().chain(process::suites()).collect();
+    // Four virtual CPUs on two real ones spend their time waiting for each other: the longer target has them.
+    let processes = process::suites().into_iter().filter(|(name, _)| name != "stress-4-cpus");
+    let suites = kernel_tests::suites().into_iter().chain(processes).collect();
     verdict(families.into_iter().flatten().collect(), suites, &filter)
 }
 

@@ -1,6 +1,6 @@
 //! epoll(7): many files watched at once.
 //!
-//! The list of what is watched is under a sleeping lock (rank `Stream`); a wait stands in the queues of all files and looks
+//! The list of what is watched is under a sleeping lock (rank `Epoll`); a wait stands in the queues of all files and looks
 //! at each when it is woken. An edge is a wake-up of one of the file's queues since the last report.
 
 use alloc::sync::{Arc, Weak};

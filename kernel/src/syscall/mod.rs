@@ -1,8 +1,8 @@
 //! The table of system calls: number, handler, arguments, how complete it is.
 //!
 //! One macro declares it and generates dispatch, the trace and `docs/syscalls.md` (`scripts/syscalls-doc` reads the
-//! table). Handlers get typed arguments (`FromArg`) and return `Result`; the sign of an error flips here and nowhere
-//! else.
+//! table). Handlers get typed arguments (`FromArg`) and return `Result`; the sign of an error flips in `usermode` and
+//! nowhere else.
 
 mod args;
 mod epoll;

@@ -168,7 +168,8 @@ static long free_kib(void)
  */
 static void run_stress(long seconds, char **arguments)
 {
-    enum { TOLERANCE_KIB = 1024 };
+    /* Tables that grew with the number of processes that happened to live at once stay; see docs/testing.md. */
+    enum { TOLERANCE_KIB = 4096 };
 
     run(seconds, arguments);
     long before = free_kib();
