@@ -61,15 +61,11 @@ impl KernelStack {
             if let Some(slot) = slots.mapped.pop() {
                 return Ok(KernelStack { slot });
             }
-            let limit = (memory::MAPPINGS_LEN - DEVICES_LEN) / SLOT_SIZE;
-            match slots.unmapped.pop() {
-                Some(slot) => slot,
-                None if slots.fresh < limit => {
-                    slots.fresh += 1;
-                    slots.fresh - 1
-                }
-                None => return Err(Errno::ENOMEM),
-            }
+            slots.unmapped.pop()
+        };
+        let slot = match slot {
+            Some(slot) => slot,
+            None => fresh_slot()?,
         };
         // From here on the slot returns itself, mapped or half mapped.
         let stack = KernelStack { slot };
@@ -86,6 +82,34 @@ impl KernelStack {
     /// The end of the stack, where it starts.
     pub fn top(&self) -> VirtAddr {
         VirtAddr::new(bottom(self.slot) + STACK_PAGES * PAGE_SIZE)
+    }
+}
+
+/// A slot never used. The list of unmapped slots has room for it when it comes back: a slot that was lost would take its
+/// page tables along.
+fn fresh_slot() -> Result<u64> {
+    let limit = (memory::MAPPINGS_LEN - DEVICES_LEN) / SLOT_SIZE;
+    loop {
+        let wanted = {
+            let mut slots = SLOTS.lock();
+            if slots.fresh >= limit {
+                return Err(Errno::ENOMEM);
+            }
+            if to_usize(slots.fresh) < slots.unmapped.capacity() {
+                slots.fresh += 1;
+                return Ok(slots.fresh - 1);
+            }
+            to_usize(slots.fresh + 1).next_power_of_two()
+        };
+        // Allocated and freed while no lock is held.
+        let mut larger = Vec::new();
+        larger.try_reserve_exact(wanted).map_err(|_| Errno::ENOMEM)?;
+        let mut slots = SLOTS.lock();
+        if larger.capacity() > slots.unmapped.capacity() {
+            larger.append(&mut slots.unmapped);
+            core::mem::swap(&mut slots.unmapped, &mut larger);
+        }
+        drop(slots);
     }
 }
 
@@ -118,7 +142,7 @@ fn unmap_stack(slot: u64) {
     if slots.unmapped.len() < slots.unmapped.capacity() {
         slots.unmapped.push(slot);
     }
-    // Else a slot of address space, of 240 GiB, is lost; nothing else is.
+    // There is room: `fresh_slot` made it.
 }
 
 impl Drop for KernelStack {
