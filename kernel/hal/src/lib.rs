@@ -7,6 +7,7 @@
 //! - [`cpu`]: this CPU's number and interrupts.
 //! - [`percpu`]: data of each CPU.
 //! - [`lock_ranks`]: the locks this CPU holds.
+//! - [`lock_stat`]: how long locks were waited for.
 //! - [`spin`]: spin locks.
 //! - [`console`]: early output.
 //! - [`memory`]: the layout of the kernel half, and the direct map.
@@ -39,6 +40,7 @@ pub mod rank;
 pub mod cpu;
 pub mod percpu;
 pub mod lock_ranks;
+pub mod lock_stat;
 pub mod spin;
 pub mod console;
 mod memory;

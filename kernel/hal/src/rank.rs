@@ -22,6 +22,9 @@ macro_rules! ranks {
                 const NAME: &'static str = stringify!($name);
             }
         )*
+
+        /// All ranks: level and name, outermost first.
+        pub(crate) const ALL: &[(u8, &str)] = &[$(($level, stringify!($name))),*];
     };
 }
 
@@ -87,3 +90,6 @@ ranks! {
     /// The console's output port.
     Console = 130;
 }
+
+/// Levels are below this.
+pub(crate) const LEVELS: usize = ALL[ALL.len() - 1].0 as usize + 1;

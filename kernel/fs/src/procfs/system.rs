@@ -44,6 +44,7 @@ const ROWS: &[Row] = &[
     constant!("filesystems", b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tramfs\n"),
     shown("interrupts", interrupts),
     shown("loadavg", loadavg),
+    shown("lock_stat", lock_stat),
     shown("meminfo", meminfo),
     Row { name: "mounts", permissions: 0o777, what: What::Path(mounts) },
     constant!("partitions", b"major minor  #blocks  name\n\n"),
@@ -107,6 +108,15 @@ fn uptime(question: &Question<'_>, to: &mut Text) -> Result<()> {
 fn loadavg(question: &Question<'_>, to: &mut Text) -> Result<()> {
     let now = question.system().now();
     text::loadavg(to, now.loads, &counts(&now));
+    Ok(())
+}
+
+/// Unlike Linux's, which lists places in its code: a line for each rank of spin locks that was ever waited for.
+fn lock_stat(_question: &Question<'_>, to: &mut Text) -> Result<()> {
+    put!(to, "{:>16} {:>12} {:>12} {:>16}\n", "class", "contentions", "looks", "wait-ns");
+    hal::lock_stat::for_each(|name, waits| {
+        put!(to, "{name:>16} {:>12} {:>12} {:>16}\n", waits.count, waits.looks, waits.ns);
+    });
     Ok(())
 }
 
