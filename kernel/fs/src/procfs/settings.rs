@@ -27,6 +27,10 @@ macro_rules! constant {
 
 const FS: &[Row] = &[
     constant!("file-max", i64::MAX),
+    text("file-nr", |_, to| {
+        put!(to, "{}\t0\t{}\n", nucleus::vfs::open::count(), i64::MAX);
+        Ok(())
+    }),
     constant!("nr_open", 1_048_576),
     constant!("pipe-max-size", pipe::MAX_CAPACITY),
     constant!("protected_hardlinks", 0),

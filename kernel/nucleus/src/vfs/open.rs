@@ -13,6 +13,7 @@ use abi::file::{
 };
 use abi::{Errno, Result};
 use hal::frames::SharedFrame;
+use hal::percpu::Tally;
 use hal::rank;
 use hal::spin::Once;
 use logic::cred::Access;
@@ -40,6 +41,31 @@ pub struct OpenFile {
     position: Mutex<u64, rank::Position>,
     mapped: Once<Arc<Mapped>>,
     _writing: Option<InUse>,
+    _counted: Counted,
+}
+
+/// Open files there are.
+static OPEN_FILES: Tally = Tally::new();
+
+/// How many open files there are, for `/proc/sys/fs/file-nr`.
+pub fn count() -> u64 {
+    OPEN_FILES.sum().max(0).unsigned_abs()
+}
+
+/// One open file, counted until this is dropped.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        OPEN_FILES.add(1);
+        Counted
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        OPEN_FILES.add(-1);
+    }
 }
 
 /// Flags that fcntl(2) can change.
@@ -144,6 +170,7 @@ impl OpenFile {
             position: Mutex::new(0),
             mapped: Once::new(),
             _writing: writing,
+            _counted: Counted::new(),
         }
     }
 
