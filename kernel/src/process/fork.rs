@@ -252,6 +252,7 @@ fn child_process(cx: &Cx, pid: Pid, request: &CloneRequest) -> Result<Arc<Proces
             tasks,
             ending: None,
             stopped: None,
+            continues: 0,
             leader_status: None,
         }),
         limits: parent.limits.copy(),

@@ -95,6 +95,7 @@ fn first_cx(number: Pid, root: &Place, entry: Entry) -> Result<Cx> {
             tasks,
             ending: None,
             stopped: None,
+            continues: 0,
             leader_status: None,
         }),
         limits: Limits::new(processes),

@@ -91,6 +91,8 @@ pub(crate) struct Shared {
     pub(crate) ending: Option<WaitStatus>,
     /// It is stopped, by this signal.
     pub(crate) stopped: Option<Signal>,
+    /// How often SIGCONT was sent: a stop that was taken before one, and not yet carried out, is void.
+    pub(crate) continues: u64,
     /// How its first task ended, if that one is over.
     pub(crate) leader_status: Option<WaitStatus>,
 }
