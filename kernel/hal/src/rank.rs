@@ -67,6 +67,8 @@ ranks! {
     NamePlace = 45;
     /// Small tables of the kernel that are looked at and left: who runs and who writes a file, devices by number.
     Table = 47;
+    /// What waits for one disk, and what became of it.
+    BlockQueue = 48;
     /// The waiters of one wait queue.
     WaitQueue = 50;
     /// The timers of one CPU.

@@ -35,6 +35,8 @@
 //! - [`random`]: random bytes from a seed.
 //! - [`proc_text`]: the texts of `/proc`.
 //! - [`tty`]: the terminal's line discipline.
+//! - [`elevator`]: what a disk does next.
+//! - [`partition`]: partition tables.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -81,5 +83,8 @@ pub mod pipe;
 pub mod random;
 pub mod proc_text;
 pub mod tty;
+
+pub mod elevator;
+pub mod partition;
 
 pub mod acpi;
