@@ -29,6 +29,10 @@ macro_rules! ranks {
 }
 
 ranks! {
+    /// What of a file system goes to the disk together.
+    Commit = 6;
+    /// Who writes pages of one file back, or takes its blocks away.
+    WriteBack = 8;
     /// The tree of processes: parents, children, exit codes.
     ProcessTree = 10;
     /// What one epoll instance watches; it looks at files under it.
@@ -61,6 +65,8 @@ ranks! {
     Names = 34;
     /// One file of a file system: its attributes, its directory, its pages.
     Inode = 36;
+    /// The cached pages of one file.
+    PageCache = 38;
     /// The list of all threads.
     ThreadList = 40;
     /// Where in the tree one name is.

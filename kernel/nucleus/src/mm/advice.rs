@@ -9,7 +9,7 @@ use hal::user::{AccessKind, USER_TOP};
 use logic::addr::{PAGE_SIZE, VirtAddr, align_up, to_usize};
 use logic::vma::{Area, AtFork, Growth, Sharing};
 
-use super::fault::FaultError;
+use super::fault::{FaultError, protection_of};
 use super::memory::Memory;
 use super::source::Source;
 
@@ -78,6 +78,19 @@ impl Memory {
             }
         }
         Ok(())
+    }
+
+    /// Lets the next write through a mapping of a file fault: its pages are about to be clean.
+    pub fn write_protect_file(&self, identity: (u64, u64)) {
+        let areas = self.areas.lock();
+        for area in areas.map.iter().filter(|area| area.sharing == Sharing::Shared && area.rights.write) {
+            let Source::File { file, .. } = &area.backing else { continue };
+            if file.identity() == identity {
+                let [start, end] = [area.start, area.end].map(VirtAddr::new);
+                // Files are mapped in small pages: nothing has to be split.
+                let _ = self.space.protect(start, end, protection_of(area.rights).without_write());
+            }
+        }
     }
 
     /// Whether a file is mapped so that writes reach it.

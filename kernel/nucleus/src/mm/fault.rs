@@ -16,6 +16,7 @@ use logic::vma::{Area, Growth, Rights, Sharing};
 
 use super::map::STACK_GAP;
 use super::memory::{Areas, Memory};
+use super::pressure;
 use super::source::{PageSource, Purpose, Source};
 
 /// What a program gets for a fault that cannot be mended.
@@ -120,7 +121,7 @@ impl Memory {
                 return Ok(());
             }
         }
-        self.space.map(page, SharedFrame::new_zeroed().ok_or(Errno::ENOMEM)?, protection)
+        self.space.map(page, pressure::retry(SharedFrame::new_zeroed).ok_or(Errno::ENOMEM)?, protection)
     }
 
     fn map_file_page(
@@ -138,7 +139,7 @@ impl Memory {
             }
             (Sharing::Private, AccessKind::Write) => {
                 let original = at.file.page(at.index, Purpose::Read)?;
-                let copy = Frame::copy_of(&original).ok_or(Errno::ENOMEM)?;
+                let copy = pressure::retry(|| Frame::copy_of(&original)).ok_or(Errno::ENOMEM)?;
                 self.space.map(page, copy.share(), protection)
             }
             _ => {
@@ -182,9 +183,9 @@ impl Memory {
         }
         let Some(old) = self.space.lookup(page) else { return Ok(()) };
         let copy = if old.frame.is_zero_page() {
-            SharedFrame::new_zeroed()
+            pressure::retry(SharedFrame::new_zeroed)
         } else {
-            Frame::copy_of(&old.frame).map(Frame::share)
+            pressure::retry(|| Frame::copy_of(&old.frame)).map(Frame::share)
         };
         let copy = copy.ok_or(FaultError::NoMemory)?;
         Ok(self.space.replace(page, copy, protection)?)

@@ -5,15 +5,19 @@
 //! touched, and shared until it is written. Files are known as [`PageSource`] only: the closed upcall from here to the
 //! virtual file system. Modules, lowest first:
 //! - [`source`]: what stands behind an area.
+//! - [`pressure`]: who gives memory back.
 //! - [`account`]: how much memory was promised.
 //! - [`memory`]: an address space, its making and its copy.
+//! - [`mappers`]: all address spaces.
 //! - [`fault`]: pages on demand.
 //! - [`map`]: mmap(2), munmap(2), mprotect(2), mremap(2), brk(2).
 //! - [`advice`]: madvise(2), mlock(2), mincore(2), and looking in from outside.
 
 pub mod source;
+pub mod pressure;
 pub mod account;
 pub mod memory;
+pub mod mappers;
 pub mod fault;
 pub mod map;
 pub mod advice;

@@ -3,6 +3,7 @@
 //! Three traits under ten methods: [`FileSystem`], [`Inode`], [`File`]. Everything here gets who asks (`&Cred`) and from
 //! where (`&Walker`) as arguments. Modules, lowest first:
 //! - [`bytes`]: where bytes come from and go to.
+//! - [`cache`]: what is in memory of files on disks.
 //! - [`inode`]: what a file system is made of.
 //! - [`file`]: what can be opened.
 //! - [`entry`]: the tree of names.
@@ -14,6 +15,7 @@
 //! - [`open`]: open files and their positions.
 
 pub mod bytes;
+pub mod cache;
 pub mod inode;
 pub mod file;
 pub mod entry;
