@@ -52,10 +52,11 @@ fn statfs_words(place: &Place) -> [u64; 15] {
         statistics.block_size,
         statistics.blocks,
         statistics.free_blocks,
-        statistics.free_blocks,
+        statistics.available_blocks,
         statistics.files,
         statistics.free_files,
     ]);
+    words[7] = statistics.id;
     words[8] = 255;
     words[9] = statistics.block_size;
     // ST_VALID, and the flags of the mount.

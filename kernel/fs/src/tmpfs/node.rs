@@ -21,10 +21,10 @@ use nucleus::vfs::{
 use super::directory::Directory;
 use super::regular::{Contents, Regular};
 use super::rename::Wish;
-use super::shown::Shown;
 use super::space::Space;
 use super::{Sealing, copied};
 use crate::pipe::Pipe;
+use crate::shown::Shown;
 
 /// What a name adds to the size of its directory (Linux's `BOGO_DIRENT_SIZE`).
 const NAME_SIZE: u64 = 20;

@@ -16,11 +16,13 @@ use nucleus::vfs::{ByteSink, ByteSource, File};
 
 use super::Sealing;
 use super::node::Node;
-use super::shown::Shown;
 use super::space::Space;
+use crate::shown::Shown;
 
 /// The largest file.
 const MAX_SIZE: u64 = i64::MAX as u64;
+/// Units of `st_blocks` in a page.
+const SECTORS_OF_PAGE: u64 = PAGE_SIZE / 512;
 /// Pages that are taken out under one acquisition.
 const BATCH: usize = 8;
 
@@ -272,7 +274,7 @@ impl Contents<'_> {
             self.space.give_pages(1);
             return Err(Errno::ENOMEM);
         }
-        self.shown.pages.store(pages.len() as u64, Ordering::Relaxed);
+        self.shown.sectors.store(pages.len() as u64 * SECTORS_OF_PAGE, Ordering::Relaxed);
         Ok(())
     }
 
@@ -300,7 +302,7 @@ impl Contents<'_> {
         let mut pages = self.regular.pages.lock();
         let gone = pages.cut(size.div_ceil(PAGE_SIZE));
         let tail = pages.get(last).filter(|_| offset > 0).cloned();
-        self.shown.pages.store(pages.len() as u64, Ordering::Relaxed);
+        self.shown.sectors.store(pages.len() as u64 * SECTORS_OF_PAGE, Ordering::Relaxed);
         drop(pages);
         self.space.give_pages(gone as u64);
         if let Some(tail) = tail {

@@ -30,11 +30,24 @@ pub enum FaultError {
     PastEnd,
     /// There is no memory left.
     NoMemory,
+    /// The file has to do something else first, and cannot while the map is locked.
+    Busy,
+}
+
+/// What came of an attempt.
+enum Attempt {
+    Done,
+    /// This file is to be waited for.
+    Busy(Arc<dyn PageSource>),
 }
 
 impl From<Errno> for FaultError {
     fn from(error: Errno) -> Self {
-        if error == Errno::ENOMEM { FaultError::NoMemory } else { FaultError::PastEnd }
+        match error {
+            Errno::ENOMEM => FaultError::NoMemory,
+            Errno::EAGAIN => FaultError::Busy,
+            _ => FaultError::PastEnd,
+        }
     }
 }
 
@@ -67,6 +80,16 @@ impl Memory {
     /// # Errors
     /// See [`FaultError`].
     pub fn fault(&self, address: u64, access: AccessKind) -> core::result::Result<(), FaultError> {
+        loop {
+            let busy = match self.try_fault(address, access)? {
+                Attempt::Done => return Ok(()),
+                Attempt::Busy(file) => file,
+            };
+            busy.wait_for_page()?;
+        }
+    }
+
+    fn try_fault(&self, address: u64, access: AccessKind) -> core::result::Result<Attempt, FaultError> {
         let mut areas = self.areas.lock();
         if areas.map.find(address).is_none() {
             self.grow_stack(&mut areas, address)?;
@@ -75,7 +98,10 @@ impl Memory {
         if !may(area.rights, access) {
             return Err(FaultError::Forbidden);
         }
-        self.bring_in(area, address, access)
+        match (self.bring_in(area, address, access), &area.backing) {
+            (Err(FaultError::Busy), Source::File { file, .. }) => Ok(Attempt::Busy(file.clone())),
+            (outcome, _) => outcome.map(|()| Attempt::Done),
+        }
     }
 
     /// The fault proper: `area` allows the access.

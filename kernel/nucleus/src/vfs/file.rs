@@ -7,6 +7,7 @@ use abi::{Errno, Result};
 
 use super::bytes::{ByteSink, ByteSource};
 use super::inode::FileKind;
+use super::storage::Storage;
 use crate::mm::PageSource;
 use crate::sched::{Wait, WaitQueue};
 
@@ -78,6 +79,19 @@ pub trait File: Send + Sync {
     /// As `read`, and EPIPE, ENOSPC, EFBIG.
     fn write(&self, _transfer: &Transfer, _from: &mut dyn ByteSource) -> Result<usize> {
         Err(Errno::EINVAL)
+    }
+
+    /// Writes at the end, wherever that is by then (`O_APPEND`); says where the bytes end, and how many they are.
+    ///
+    /// # Errors
+    /// As `write`.
+    fn append(&self, _wait: Wait, _from: &mut dyn ByteSource) -> Result<(u64, usize)> {
+        Err(Errno::EINVAL)
+    }
+
+    /// What it can do if it is stored somewhere.
+    fn storage(&self) -> Option<&dyn Storage> {
+        None
     }
 
     /// What is possible now.

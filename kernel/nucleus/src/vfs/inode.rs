@@ -176,10 +176,14 @@ pub struct Statistics {
     pub blocks: u64,
     /// Free ones.
     pub free_blocks: u64,
+    /// Free ones that everybody may use.
+    pub available_blocks: u64,
     /// Files it can have.
     pub files: u64,
     /// Those it can still get.
     pub free_files: u64,
+    /// `f_fsid`.
+    pub id: u64,
 }
 
 /// Whether names may be remembered.
@@ -210,6 +214,30 @@ pub trait FileSystem: Send + Sync {
 
     /// How full it is.
     fn statistics(&self) -> Statistics;
+
+    /// Brings what was written to where it lasts: all of it, or what is older than a moment.
+    ///
+    /// # Errors
+    /// EIO, ENOSPC.
+    fn sync(&self, _older_than_ns: Option<u64>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Allows or forbids all change, with new options (mount(2): `MS_REMOUNT`).
+    ///
+    /// # Errors
+    /// EINVAL for options that mean nothing, EROFS if it cannot be changed, EBUSY, EIO.
+    fn remount(&self, _is_read_only: bool, _options: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Its last mount is gone: leaves everything in order.
+    ///
+    /// # Errors
+    /// EIO.
+    fn retire(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether names may be remembered.
     fn naming(&self) -> Naming {

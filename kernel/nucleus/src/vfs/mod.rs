@@ -5,9 +5,11 @@
 //! - [`bytes`]: where bytes come from and go to.
 //! - [`cache`]: what is in memory of files on disks.
 //! - [`inode`]: what a file system is made of.
+//! - [`storage`]: what stored files can do besides.
 //! - [`file`]: what can be opened.
 //! - [`entry`]: the tree of names.
 //! - [`mount`]: file systems in the tree.
+//! - [`flusher`]: what is dirty goes to the disk.
 //! - [`walk`]: from a path to a place.
 //! - [`change`]: making, removing and renaming.
 //! - [`busy`]: who writes a file and who runs it.
@@ -17,9 +19,11 @@
 pub mod bytes;
 pub mod cache;
 pub mod inode;
+pub mod storage;
 pub mod file;
 pub mod entry;
 pub mod mount;
+pub mod flusher;
 pub mod walk;
 pub mod change;
 pub mod busy;

@@ -26,7 +26,7 @@ use hal::frames::SharedFrame;
 use crate::block::Ticket;
 
 pub use pages::PageCache;
-pub use write_back::WriteErrors;
+pub use write_back::{Mapped, WriteErrors};
 
 /// Where the bytes of a cached file are.
 pub trait Backing: Send + Sync {
@@ -42,16 +42,15 @@ pub trait Backing: Send + Sync {
     /// EIO, ENOMEM; what was begun is waited for all the same.
     fn load(&self, first: u64, frames: &[SharedFrame], ticket: &Arc<Ticket>) -> Result<()>;
 
-    /// Begins to write pages from `first` on.
+    /// Begins to write pages from `first` on. What has no place on the disk is left out.
     ///
     /// # Errors
     /// As `load`.
     fn store(&self, first: u64, frames: &[SharedFrame], ticket: &Arc<Ticket>) -> Result<()>;
 
-    /// Sees to it that these bytes have a place on the disk before they are written. Says how many from the start of the
-    /// range on have, at least one.
+    /// Sees to it that these bytes have a place on the disk; says which have, from the block of the first on.
     ///
     /// # Errors
     /// ENOSPC, EDQUOT, EROFS, EFBIG, EIO.
-    fn reserve(&self, range: Range<u64>) -> Result<u64>;
+    fn reserve(&self, range: Range<u64>) -> Result<Range<u64>>;
 }

@@ -9,7 +9,7 @@ use abi::{Errno, Result};
 use hal::frames::{Frame, SharedFrame};
 use hal::rank;
 use logic::addr::{PAGE_LEN, PAGE_SIZE, to_usize};
-use logic::read_ahead::ReadAhead;
+use logic::read_ahead::{self, ReadAhead};
 use logic::sparse::Sparse;
 
 use super::Backing;
@@ -53,6 +53,10 @@ pub(super) struct Slot {
     pub(super) state: State,
     /// It was used since the last look of who wants memory.
     pub(super) is_used: bool,
+    /// The sectors of 512 bytes, a bit each, that are known to have a place on the disk.
+    placed: u8,
+    /// How many are looking for a place for some of it right now.
+    settling: u8,
 }
 
 pub(super) enum State {
@@ -133,7 +137,7 @@ impl Pages {
 
     /// Puts a page where none is.
     pub(super) fn add(&mut self, index: u64, frame: SharedFrame, state: State) -> Result<()> {
-        let slot = Slot { frame, state, is_used: false };
+        let slot = Slot { frame, state, is_used: false, placed: 0, settling: 0 };
         self.slots.insert(index, slot).map_err(|_| Errno::ENOMEM)?;
         CACHED.add(1);
         Ok(())
@@ -148,10 +152,11 @@ impl Pages {
         }
     }
 
-    pub(super) fn mark_dirty(&mut self, index: u64) {
-        let Some(slot) = self.slots.get_mut(index) else { return };
+    /// Says whether it was clean.
+    pub(super) fn mark_dirty(&mut self, index: u64) -> bool {
+        let Some(slot) = self.slots.get_mut(index) else { return false };
         if matches!(slot.state, State::Dirty) {
-            return;
+            return false;
         }
         slot.state = State::Dirty;
         slot.is_used = true;
@@ -163,6 +168,19 @@ impl Pages {
         }
         self.dirty += 1;
         DIRTY.add(1);
+        true
+    }
+
+    /// Nothing is known of a page's place any more.
+    pub(super) fn forget_place(&mut self, index: u64) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.placed = 0;
+        }
+    }
+
+    /// Whether somebody is looking for a place for a page.
+    pub(super) fn is_settling(&self, index: u64) -> bool {
+        self.slots.get(index).is_some_and(|slot| slot.settling != 0)
     }
 
     pub(super) fn mark_clean(&mut self, index: u64) {
@@ -340,19 +358,56 @@ impl PageCache {
             if purpose == Purpose::Read {
                 return Ok(frame);
             }
-            let start = index * PAGE_SIZE;
-            let mut range = start..(start + PAGE_SIZE).min(backing.size());
-            while !range.is_empty() {
-                range.start += backing.reserve(range.clone())?;
-            }
             self.is_mapped_writable.store(true, Ordering::Release);
+            if !matches!(self.pages.lock().find(index), Found::Page(now) if now == frame) {
+                // It was cut off, or given up, meanwhile.
+                continue;
+            }
+            let start = index * PAGE_SIZE;
+            self.make_dirty(backing, start..(start + PAGE_SIZE).min(backing.size()).max(start + 1))?;
+            return Ok(frame);
+        }
+    }
+
+    /// Makes the page that has these bytes dirty, and sees to it that the disk has a place for them: in this order, so
+    /// that nobody can ever find on the disk what was there before.
+    ///
+    /// # Errors
+    /// ENOSPC and the like; the page is then as it was.
+    pub(super) fn make_dirty(&self, backing: &dyn Backing, range: Range<u64>) -> Result<()> {
+        let index = range.start / PAGE_SIZE;
+        let wanted = sectors(index, &range);
+        let was_clean = {
             let mut pages = self.pages.lock();
-            // It may have been cut off, or given up, meanwhile: then from the start.
-            if matches!(pages.find(index), Found::Page(now) if now == frame) {
-                pages.mark_dirty(index);
-                return Ok(frame);
+            let was_clean = pages.mark_dirty(index);
+            let Some(slot) = pages.slots.get_mut(index) else { return Ok(()) };
+            if slot.placed & wanted == wanted {
+                return Ok(());
+            }
+            slot.settling = slot.settling.saturating_add(1);
+            was_clean
+        };
+        let mut outcome = Ok(());
+        let mut at = range.start;
+        let mut placed = 0;
+        while at < range.end && outcome.is_ok() {
+            match backing.reserve(at..range.end) {
+                Ok(found) => {
+                    placed |= sectors(index, &found);
+                    at = found.end.max(at + 1);
+                }
+                Err(error) => outcome = Err(error),
             }
         }
+        let mut pages = self.pages.lock();
+        if let Some(slot) = pages.slots.get_mut(index) {
+            slot.settling = slot.settling.saturating_sub(1);
+            slot.placed |= placed;
+        }
+        if outcome.is_err() && was_clean {
+            pages.mark_clean(index);
+        }
+        outcome
     }
 
     /// The page `index` if it is there; never waits.
@@ -387,34 +442,63 @@ impl PageCache {
         }
         if let Some(tail) = tail {
             tail.clear(offset, PAGE_LEN);
+            pages.forget_place(last);
             pages.mark_dirty(last);
         }
         Ok(())
     }
 
-    /// Forgets the pages that lie wholly in a range of bytes and clears what of others does: a hole was made there.
-    pub fn punch(&self, range: Range<u64>) {
-        let mut at = range.start;
-        while at < range.end {
-            let (index, offset) = (at / PAGE_SIZE, to_usize(at % PAGE_SIZE));
-            let end = ((index + 1) * PAGE_SIZE).min(range.end);
-            let mut pages = self.pages.lock();
-            if offset == 0 && end - at == PAGE_SIZE {
-                pages.remove(index);
-                // Over a large hole from page to page that is there.
-                let next = pages.slots.next(index + 1).map_or(u64::MAX, |(next, _)| next);
-                at = end.max(next.saturating_mul(PAGE_SIZE).min(range.end / PAGE_SIZE * PAGE_SIZE));
-            } else {
-                if let Found::Page(frame) = pages.find(index) {
-                    frame.clear(offset, offset + to_usize(end - at));
-                }
-                at = end;
+    /// Makes a range of bytes zero: `punch` takes their whole blocks away, the rest is cleared, on the disk too.
+    ///
+    /// # Errors
+    /// EIO and ENOMEM for the pages at the ends; what `punch` says.
+    pub fn punch(
+        self: &Arc<Self>,
+        backing: &dyn Backing,
+        range: Range<u64>,
+        punch: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let _still = self.writing_back.lock();
+        let whole = range.start.div_ceil(PAGE_SIZE)..range.end / PAGE_SIZE;
+        let ends = [range.start / PAGE_SIZE, range.end / PAGE_SIZE];
+        let mut at_ends = [None, None];
+        for (place, index) in at_ends.iter_mut().zip(ends) {
+            let is_cut = !whole.contains(&index) && (range.start.max(index * PAGE_SIZE)) < range.end;
+            if is_cut {
+                *place = Some((index, self.get(backing, index, 1)?));
             }
+        }
+        punch()?;
+        let mut pages = self.pages.lock();
+        while let Some((index, _)) = pages.slots.next(whole.start).filter(|(index, _)| *index < whole.end) {
+            pages.remove(index);
+        }
+        for (index, frame) in at_ends.into_iter().flatten() {
+            let page = index * PAGE_SIZE;
+            let end = range.end.min(page + PAGE_SIZE) - page;
+            frame.clear(to_usize(range.start.max(page) - page), to_usize(end));
+            pages.forget_place(index);
+            pages.mark_dirty(index);
+        }
+        Ok(())
+    }
+
+    /// Begins to read a range of bytes that somebody will need.
+    pub fn expect(self: &Arc<Self>, backing: &dyn Backing, range: Range<u64>) {
+        let end = range.end.div_ceil(PAGE_SIZE);
+        let mut at = range.start / PAGE_SIZE;
+        while at < end {
+            let next = end.min(at + read_ahead::LARGEST);
+            // Only an attempt; what is wrong will show when the bytes are read.
+            if self.begin_load(backing, at..next).is_err() {
+                return;
+            }
+            at = next;
         }
     }
 
     /// A number of errors to compare with later.
-    pub(super) fn error_count(&self) -> u32 {
+    pub fn error_count(&self) -> u32 {
         self.errors.load(Ordering::Acquire)
     }
 }
@@ -426,6 +510,15 @@ impl Drop for PageCache {
         CACHED.add(-count.unwrap_or(0));
         DIRTY.add(-dirty.unwrap_or(0));
     }
+}
+
+/// The sectors of page `index` that lie wholly in a range of bytes, or that its ends cut, a bit each.
+fn sectors(index: u64, range: &Range<u64>) -> u8 {
+    let page = index * PAGE_SIZE;
+    let start = range.start.max(page) - page;
+    let end = range.end.min(page + PAGE_SIZE).saturating_sub(page);
+    (start / 512..end.div_ceil(512))
+        .fold(0, |bits, sector| bits | 1_u8.unbounded_shl(u32::try_from(sector).unwrap_or(8)))
 }
 
 /// A cache that somebody may give up meanwhile.

@@ -14,8 +14,14 @@ use crate::vfs::bytes::{ByteSink, ByteSource};
 
 /// Pages that are taken out under one acquisition.
 const BATCH: usize = 16;
-/// Bytes for which disk blocks are asked for at once.
-const RESERVED_AT_ONCE: u64 = 1 << 20;
+
+/// Where written bytes go.
+enum Target {
+    /// A page of the file.
+    There(SharedFrame),
+    /// One that is not part of it yet.
+    New(SharedFrame),
+}
 
 impl PageCache {
     /// Reads from `position` on, to the end of the file or of the sink.
@@ -99,21 +105,11 @@ impl PageCache {
         from: &mut dyn ByteSource,
     ) -> Result<usize> {
         if position > backing.size() {
-            self.clear_last_page(backing)?;
+            self.clear_end(backing)?;
         }
         let mut done = 0;
-        let mut reserved = position;
         while from.left() > 0 {
-            let at = position + done as u64;
-            if at == reserved {
-                let wanted = (from.left() as u64).min(RESERVED_AT_ONCE);
-                match at.checked_add(wanted).ok_or(Errno::EFBIG).and_then(|end| backing.reserve(at..end)) {
-                    Ok(count) => reserved += count,
-                    Err(_) if done > 0 => break,
-                    Err(error) => return Err(error),
-                }
-            }
-            match self.write_page(backing, at, to_usize(reserved - at), from) {
+            match self.write_page(backing, position + done as u64, from) {
                 Ok(0) => break,
                 Ok(count) => done += count,
                 Err(_) if done > 0 => break,
@@ -123,8 +119,11 @@ impl PageCache {
         Ok(done)
     }
 
-    /// The file grows over its end: what a mapping left behind it must not show.
-    fn clear_last_page(self: &Arc<Self>, backing: &dyn Backing) -> Result<()> {
+    /// The file is about to grow: what a mapping, or who had the disk before, left behind its end must not show.
+    ///
+    /// # Errors
+    /// EIO, ENOMEM.
+    pub fn clear_end(self: &Arc<Self>, backing: &dyn Backing) -> Result<()> {
         let size = backing.size();
         let offset = to_usize(size % PAGE_SIZE);
         if offset != 0 {
@@ -135,57 +134,79 @@ impl PageCache {
         Ok(())
     }
 
-    /// Writes as much as one page holds, `most` bytes at most.
+    /// Writes as much as one page holds.
     fn write_page(
         self: &Arc<Self>,
         backing: &dyn Backing,
         at: u64,
-        most: usize,
         from: &mut dyn ByteSource,
     ) -> Result<usize> {
         let (index, offset) = (at / PAGE_SIZE, to_usize(at % PAGE_SIZE));
-        let wanted = (PAGE_LEN - offset).min(from.left()).min(most);
-        let page = self.page_to_write(backing, index, offset, wanted)?;
-        let count = from.take_to_page(&page, offset, wanted)?;
-        if count == 0 {
-            return Ok(0);
-        }
+        let wanted = (PAGE_LEN - offset).min(from.left());
+        let end = at.checked_add(wanted as u64).ok_or(Errno::EFBIG)?;
+        let count = match self.page_to_write(backing, index, offset, wanted)? {
+            Target::There(page) => {
+                self.make_dirty(backing, at..end)?;
+                from.take_to_page(&page, offset, wanted)?
+            }
+            Target::New(page) => {
+                let count = from.take_to_page(&page, offset, wanted)?;
+                if count < wanted && end < backing.size() {
+                    // What was to be replaced whole is not: the rest of the old bytes is needed after all.
+                    return self.merge(backing, index, &page, offset, count);
+                }
+                if wanted == PAGE_LEN {
+                    page.clear(count, PAGE_LEN);
+                }
+                if !self.insert_dirty(index, &page)? {
+                    return self.merge(backing, index, &page, offset, count);
+                }
+                if let Err(error) = self.make_dirty(backing, at..at + count as u64) {
+                    self.pages.lock().remove(index);
+                    return Err(error);
+                }
+                count
+            }
+        };
         let end = at + count as u64;
         if end > backing.size() {
             backing.set_size(end);
         }
-        if !self.put_written(index, &page, count, wanted, end < backing.size())? {
-            // Another page is there, or will be, or the old bytes behind those that came are needed: they go together.
-            let other = self.get(backing, index, 1)?;
-            copy(&page, &other, offset, count);
-            self.pages.lock().mark_dirty(index);
-        }
         Ok(count)
     }
 
-    /// Makes a page that was written to dirty, and part of the file if it is a new one; says whether that could be.
-    fn put_written(
-        self: &Arc<Self>,
-        index: u64,
-        page: &SharedFrame,
-        count: usize,
-        wanted: usize,
-        has_more: bool,
-    ) -> Result<bool> {
+    /// Makes a new page part of the file, if none is there.
+    fn insert_dirty(self: &Arc<Self>, index: u64, page: &SharedFrame) -> Result<bool> {
         let mut pages = self.pages.lock();
-        match pages.find(index) {
-            Found::Page(now) if now == *page => {}
-            Found::Nothing if count == wanted || !has_more => {
-                self.register(&mut pages);
-                if wanted == PAGE_LEN {
-                    page.clear(count, PAGE_LEN);
-                }
-                pages.add(index, page.clone(), State::Clean)?;
-            }
-            Found::Page(_) | Found::Loading(_) | Found::Nothing => return Ok(false),
+        if !matches!(pages.find(index), Found::Nothing) {
+            return Ok(false);
         }
+        self.register(&mut pages);
+        pages.add(index, page.clone(), State::Clean)?;
         pages.mark_dirty(index);
         Ok(true)
+    }
+
+    /// Puts bytes that were taken into a page of their own into the one the file has.
+    fn merge(
+        self: &Arc<Self>,
+        backing: &dyn Backing,
+        index: u64,
+        page: &SharedFrame,
+        offset: usize,
+        count: usize,
+    ) -> Result<usize> {
+        let there = self.get(backing, index, 1)?;
+        let start = index * PAGE_SIZE + offset as u64;
+        let end = start + count as u64;
+        if count != 0 {
+            self.make_dirty(backing, start..end)?;
+        }
+        copy(page, &there, offset, count);
+        if end > backing.size() {
+            backing.set_size(end);
+        }
+        Ok(count)
     }
 
     /// The page to put bytes in: one that is there, or a new one if nothing of the old is to be kept.
@@ -195,21 +216,21 @@ impl PageCache {
         index: u64,
         offset: usize,
         wanted: usize,
-    ) -> Result<SharedFrame> {
+    ) -> Result<Target> {
         let start = index * PAGE_SIZE;
         let size = backing.size();
         let keeps_nothing = offset == 0 && start + wanted as u64 >= size;
         if wanted < PAGE_LEN && start < size && !keeps_nothing {
-            return self.get(backing, index, 1);
+            return self.get(backing, index, 1).map(Target::There);
         }
         loop {
             let found = self.pages.lock().find(index);
             match found {
-                Found::Page(frame) => return Ok(frame),
+                Found::Page(frame) => return Ok(Target::There(frame)),
                 // Its end decides whether it is there.
                 Found::Loading(_) => drop(self.get(backing, index, 1)?),
-                Found::Nothing if wanted == PAGE_LEN => return pages::new_frame_to_fill(),
-                Found::Nothing => return pages::new_frame(),
+                Found::Nothing if wanted == PAGE_LEN => return pages::new_frame_to_fill().map(Target::New),
+                Found::Nothing => return pages::new_frame().map(Target::New),
             }
         }
     }

@@ -22,6 +22,15 @@ use crate::mm::mappers;
 /// Pages taken to the disk at once.
 const AT_ONCE: usize = 512;
 
+/// What is to be done about pages that programs can write without a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mapped {
+    /// The next write faults, so that the page can be clean. Takes locks of address spaces.
+    Protected,
+    /// They stay dirty: only the disk needs what is in them now.
+    KeptDirty,
+}
+
 /// Errors that an open file has told of.
 pub struct WriteErrors(AtomicU32);
 
@@ -52,22 +61,29 @@ impl PageCache {
     ///
     /// # Errors
     /// EIO, ENOMEM. What could not be written for lack of memory is still dirty.
-    pub fn write_back(self: &Arc<Self>, backing: &dyn Backing, range: Range<u64>) -> Result<()> {
+    pub fn write_back(
+        self: &Arc<Self>,
+        backing: &dyn Backing,
+        range: Range<u64>,
+        mapped: Mapped,
+    ) -> Result<()> {
         let _alone = self.writing_back.lock();
         let mut next = range.start / PAGE_SIZE;
         let end = range.end.div_ceil(PAGE_SIZE);
         let mut outcome = Ok(());
         while next < end {
-            let was_mapped = self.is_mapped_writable.swap(false, Ordering::AcqRel);
+            let is_kept = mapped == Mapped::KeptDirty && self.is_mapped_writable.load(Ordering::Acquire);
+            let was_mapped = !is_kept && self.is_mapped_writable.swap(false, Ordering::AcqRel);
             let runs = self.take_dirty(&mut next, end);
             if was_mapped {
                 mappers::for_each(&mut |memory| memory.write_protect_file(self.identity));
             }
-            match runs {
-                Ok(runs) if runs.is_empty() => break,
-                Ok(runs) => outcome = outcome.and(self.write_runs(backing, &runs)),
-                Err(error) => return Err(error),
+            let runs = runs?;
+            if runs.is_empty() {
+                break;
             }
+            outcome = outcome.and(self.write_runs(backing, &runs));
+            self.mark_unsettled(&runs, is_kept);
         }
         outcome
     }
@@ -108,7 +124,9 @@ impl PageCache {
             let this = backing.store(run.first, &run.frames, &ticket);
             if this == Err(Errno::ENOMEM) {
                 let mut pages = self.pages.lock();
-                (run.first..).take(run.frames.len()).for_each(|index| pages.mark_dirty(index));
+                for index in (run.first..).take(run.frames.len()) {
+                    pages.mark_dirty(index);
+                }
             }
             begun = begun.and(this);
         }
@@ -119,6 +137,17 @@ impl PageCache {
             self.errors.fetch_add(1, Ordering::AcqRel);
         }
         outcome
+    }
+
+    /// Pages whose place on the disk is still looked for, and may not have been written, are dirty again; all are if
+    /// `is_kept`.
+    fn mark_unsettled(&self, runs: &[Run], is_kept: bool) {
+        let mut pages = self.pages.lock();
+        for index in runs.iter().flat_map(|run| (run.first..).take(run.frames.len())) {
+            if is_kept || pages.is_settling(index) {
+                pages.mark_dirty(index);
+            }
+        }
     }
 
     /// When the oldest dirty page became so.
