@@ -2,9 +2,15 @@
 //!
 //! - [`rtc`]: the clock that runs while the machine is off.
 //! - [`uart`]: the serial port.
+//! - [`virtio`]: devices made for virtual machines.
+//! - [`probe`]: the list of drivers, and finding what they drive.
 
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 pub mod rtc;
 pub mod uart;
+pub mod virtio;
+pub mod probe;

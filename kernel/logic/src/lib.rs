@@ -37,6 +37,7 @@
 //! - [`tty`]: the terminal's line discipline.
 //! - [`elevator`]: what a disk does next.
 //! - [`partition`]: partition tables.
+//! - [`pci`]: configuration space.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -86,5 +87,6 @@ pub mod tty;
 
 pub mod elevator;
 pub mod partition;
+pub mod pci;
 
 pub mod acpi;
