@@ -7,7 +7,7 @@ use hal::pci::{self, Function};
 use logic::pci::PciId;
 use nucleus::{info, warning};
 
-use crate::virtio;
+use crate::{ahci, virtio};
 
 /// A driver of functions on the PCI bus.
 struct Driver {
@@ -17,8 +17,10 @@ struct Driver {
 }
 
 /// All of them; the first that matches has the function.
-const DRIVERS: &[Driver] =
-    &[Driver { name: "virtio-disk", matches: virtio::disk::matches, probe: virtio::disk::probe }];
+const DRIVERS: &[Driver] = &[
+    Driver { name: "virtio-disk", matches: virtio::disk::matches, probe: virtio::disk::probe },
+    Driver { name: "ahci", matches: ahci::matches, probe: ahci::probe },
+];
 
 /// Looks for devices and starts their drivers. `places` are those that the command line names. What does not work is a
 /// sentence in the log.

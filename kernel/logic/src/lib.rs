@@ -38,6 +38,7 @@
 //! - [`elevator`]: what a disk does next.
 //! - [`partition`]: partition tables.
 //! - [`pci`]: configuration space.
+//! - [`ata`]: what disks say of themselves.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -88,5 +89,6 @@ pub mod tty;
 pub mod elevator;
 pub mod partition;
 pub mod pci;
+pub mod ata;
 
 pub mod acpi;

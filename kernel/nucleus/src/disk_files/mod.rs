@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::Ordering;
 
-use abi::file::{O_ACCMODE, O_DIRECT, O_DSYNC, O_RDONLY, O_SYNC};
+use abi::file::{O_DIRECT, O_DSYNC, O_SYNC};
 use abi::{Errno, Result};
 use hal::frames::SharedFrame;
 use hal::rank;
@@ -89,9 +89,6 @@ struct Disks;
 impl Device for Disks {
     fn open(&self, number: u64, flags: u32) -> Result<Arc<dyn File>> {
         let disk = block::by_number(number).ok_or(Errno::ENXIO)?;
-        if flags & O_ACCMODE != O_RDONLY && disk.is_read_only() {
-            return Err(Errno::EACCES);
-        }
         disk.openers().fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(DiskFile { disk, flags }))
     }
@@ -273,6 +270,9 @@ impl File for DiskFile {
     }
 
     fn write(&self, transfer: &Transfer, from: &mut dyn ByteSource) -> Result<usize> {
+        if self.disk.is_read_only() {
+            return Err(Errno::EPERM);
+        }
         self.check_direct(transfer.position, from.left())?;
         if from.left() == 0 {
             return Ok(0);
