@@ -27,6 +27,7 @@ pub(crate) fn run(boot: &'static BootInfo) {
         error!("cannot make the root file system and the devices: {error}; give the machine more memory");
         return;
     }
+    crate::disks::start(boot);
     let root = match unpack(boot, path) {
         Ok(root) => root,
         Err(()) => return,

@@ -10,6 +10,7 @@
 //! - [`shm`]: memory that several share.
 //! - [`procfs`]: what `/proc` asks.
 //! - [`mounts`]: which file systems there are.
+//! - [`disks`]: finding disks, and their nodes in `/dev`.
 //! - [`syscall`]: the table of system calls.
 //! - [`usermode`]: the loop between user code and the kernel.
 //! - [`handlers`]: hal's upcalls.
@@ -33,6 +34,7 @@ mod trace;
 mod shm;
 mod procfs;
 mod mounts;
+mod disks;
 mod syscall;
 mod usermode;
 mod handlers;

@@ -2,9 +2,17 @@
 //!
 //! - [`rtc`]: the clock that runs while the machine is off.
 //! - [`uart`]: the serial port.
+//! - [`ahci`]: serial ATA disks.
+//! - [`virtio`]: devices made for virtual machines.
+//! - [`probe`]: the list of drivers, and finding what they drive.
 
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 pub mod rtc;
 pub mod uart;
+pub mod ahci;
+pub mod virtio;
+pub mod probe;

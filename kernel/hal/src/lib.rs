@@ -21,11 +21,13 @@
 //! - [`vmap`]: stacks with guards, device mappings.
 //! - [`mmio`]: device registers.
 //! - [`port`]: device registers in I/O ports.
+//! - [`irq`]: device interrupts.
+//! - [`dma`]: memory that devices reach.
+//! - [`pci`]: functions of the PCI bus.
 //! - [`time`]: the clock and the timer.
 //! - [`space`]: address spaces.
 //! - [`context`]: kernel contexts and the switch between them.
 //! - [`usermem`]: copies to and from user memory.
-//! - [`irq`]: device interrupts.
 //! - [`trap`]: registers, and the upcalls out of hal.
 //! - [`user`]: user mode.
 //! - [`power`]: off, reset.
@@ -54,11 +56,13 @@ pub mod tlb;
 pub mod vmap;
 pub mod mmio;
 pub mod port;
+pub mod irq;
+pub mod dma;
+pub mod pci;
 pub mod time;
 pub mod space;
 pub mod context;
 pub mod usermem;
-pub mod irq;
 pub mod trap;
 pub mod user;
 pub mod power;

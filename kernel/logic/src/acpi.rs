@@ -41,7 +41,7 @@ pub use fadt::{Fadt, Register, Space};
 pub use hpet::Hpet;
 pub use list::List;
 pub use madt::Madt;
-pub use mcfg::Mcfg;
+pub use mcfg::{Mcfg, PciWindow};
 pub use root::{Root, find_rsdp};
 pub use sleep::s5_values;
 pub use srat::Srat;

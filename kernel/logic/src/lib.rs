@@ -38,6 +38,8 @@
 //! - [`tty`]: the terminal's line discipline.
 //! - [`elevator`]: what a disk does next.
 //! - [`partition`]: partition tables.
+//! - [`pci`]: configuration space.
+//! - [`ata`]: what disks say of themselves.
 //! - [`acpi`]: the firmware's tables of hardware.
 
 #![no_std]
@@ -88,5 +90,7 @@ pub mod tty;
 
 pub mod elevator;
 pub mod partition;
+pub mod pci;
+pub mod ata;
 
 pub mod acpi;

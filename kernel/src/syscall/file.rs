@@ -8,6 +8,7 @@ use abi::{Errno, Result};
 use logic::cred::Capability;
 use logic::fd_table::OnExec;
 use logic::signal::{Sender, Signal, SignalInfo};
+use nucleus::disk_files;
 use nucleus::vfs::{FileKind, Listing, OpenFile};
 
 use super::args::{Address, Hex, IoVecs, UserPtr, UserSink, UserSource};
@@ -293,14 +294,18 @@ pub(super) fn pipe(cx: &mut Cx, ends: UserPtr<[u32; 2]>) -> Result<()> {
 /// fsync(2), fdatasync(2): everything is in memory, which is all there is.
 pub(super) fn fsync(cx: &mut Cx, fd: i32) -> Result<()> {
     let file = cx.files.get_open(fd)?;
+    if let Some(disk) = disk_files::disk_of(&**file.file()) {
+        return disk.flush_sync();
+    }
     match file.attributes().map(|attributes| attributes.kind) {
         Some(FileKind::Regular | FileKind::Directory | FileKind::BlockDevice) => Ok(()),
         _ => Err(Errno::EINVAL),
     }
 }
 
-/// sync(2).
+/// sync(2). It has no way to say that it failed; the log does.
 pub(super) fn sync(_cx: &mut Cx) -> Result<()> {
+    let _ = disk_files::flush_all();
     Ok(())
 }
 

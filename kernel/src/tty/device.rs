@@ -13,6 +13,7 @@ use hal::time::now_ns;
 use logic::cred::Capability;
 use logic::signal::{Signal, SignalInfo};
 use logic::tty::{ReadRule, Termios, WindowSize};
+use nucleus::disk_files;
 use nucleus::sched::WaitQueue;
 use nucleus::vfs::device::{self, Device, Registered};
 use nucleus::vfs::file::Seeking;
@@ -188,6 +189,12 @@ impl Terminal {
 pub(crate) fn control(cx: &Cx, file: &Arc<OpenFile>, request: u32, argument: u64) -> Result<u64> {
     match file.file().as_any().downcast_ref::<Terminal>() {
         Some(terminal) => terminal_control(cx, terminal, request, argument).map(|()| 0),
+        None if disk_files::disk_of(&**file.file()).is_some()
+            && disk_files::is_privileged(request)
+            && !cx.cred.has(Capability::SysAdmin) =>
+        {
+            Err(Errno::EACCES)
+        }
         None => file.file().control(request, argument),
     }
 }

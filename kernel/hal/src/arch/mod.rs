@@ -15,6 +15,8 @@
 //! | `clock` | `now_ns`, `cycles`, `counter`, `arm`, calibration |
 //! | `smp` | start CPUs, send interrupts between them |
 //! | `console` | `put`, `put_raw` |
+//! | `allocate_vector`, `route_isa` | where device interrupts arrive |
+//! | `pci_windows` | where PCI configuration space lies in memory |
 //! | `port` | `read8` to `write32`: I/O ports |
 //! | `power` | off, reset, exit of an emulator |
 //! | `image_layout`, `image_start`, `frame_pointer` | where the kernel's text is, and the chain of calls on the stack |

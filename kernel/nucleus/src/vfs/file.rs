@@ -128,6 +128,11 @@ pub trait File: Send + Sync {
         Seeking::Positions
     }
 
+    /// Its size, where that is the device's and not its node's.
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
     /// Itself, for those who know what they opened.
     fn as_any(&self) -> &dyn core::any::Any;
 }

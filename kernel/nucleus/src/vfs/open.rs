@@ -350,7 +350,7 @@ impl OpenFile {
         if self.file.seeking() == Seeking::Nowhere {
             return Ok(0);
         }
-        let size = || self.attributes().map_or(0, |attributes| attributes.size);
+        let size = || self.size();
         let mut position = self.position.lock();
         let base = match from {
             SEEK_SET => 0,
@@ -369,6 +369,10 @@ impl OpenFile {
         let target = base.checked_add_signed(offset).filter(|&target| target <= i64::MAX as u64);
         *position = target.ok_or(Errno::EINVAL)?;
         Ok(*position)
+    }
+
+    fn size(&self) -> u64 {
+        self.file.size().or_else(|| Some(self.attributes()?.size)).unwrap_or(0)
     }
 
     /// Bytes from the position to the end of a regular file (FIONREAD).

@@ -25,11 +25,13 @@ pub(crate) mod usercopy;
 use core::fmt;
 
 use abi::{Errno, Result};
+use logic::acpi::PciWindow;
 use logic::addr::VirtAddr;
 
 use crate::boot::BootInfo;
 use crate::cpu::MAX_CPUS;
 use crate::frames;
+use crate::irq::Line;
 use crate::memory;
 use crate::paging::Protection;
 use crate::percpu::CpuData;
@@ -60,6 +62,7 @@ pub(crate) fn cpu_data_of(number: usize) -> Option<&'static CpuData> {
 
 /// Step 1 of boot: see [`crate::boot::init_memory`].
 pub(crate) fn init_memory(info: &BootInfo) -> Result<()> {
+    crate::mmio::set_ram(&info.memory);
     frames::init(&info.memory, &[])?;
     memory::set_kernel_root(frames::allocate_zeroed().ok_or(Errno::ENOMEM)?.into_raw());
     crate::tables::with_boot_tables(|tables| {
@@ -120,6 +123,21 @@ pub(crate) fn image_start() -> u64 {
 }
 
 /// There are no device interrupts.
-pub(crate) fn route_isa(_number: u8, _cpu: usize) -> abi::Result<u8> {
+pub(crate) fn route_isa(_number: u8, _cpu: usize, _line: Line) -> abi::Result<u8> {
     Err(abi::Errno::ENODEV)
+}
+
+/// As above.
+pub(crate) fn route_input(_number: u32, _cpu: usize) -> abi::Result<u8> {
+    Err(abi::Errno::ENODEV)
+}
+
+/// As above.
+pub(crate) fn allocate_vector(_cpu: usize) -> abi::Result<(u8, u32)> {
+    Err(abi::Errno::ENODEV)
+}
+
+/// There is no ACPI.
+pub(crate) fn pci_windows() -> impl Iterator<Item = PciWindow> {
+    core::iter::empty()
 }

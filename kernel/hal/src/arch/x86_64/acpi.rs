@@ -8,7 +8,8 @@ use core::fmt;
 
 use logic::acpi::madt::{CpuState, Signalling};
 use logic::acpi::{
-    self as tables, AcpiError, Fadt, Madt, Memory, Register, Root, Signature, Space, Srat, s5_values,
+    self as tables, AcpiError, Fadt, Madt, Mcfg, Memory, PciWindow, Register, Root, Signature, Space, Srat,
+    s5_values,
 };
 use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down};
 use logic::zones::NodeRange;
@@ -25,6 +26,7 @@ use crate::tables::DirectTables;
 
 const MAX_NODES: usize = 16;
 const MAX_IO_APICS: usize = 16;
+const MAX_PCI_WINDOWS: usize = 4;
 const ISA_INTERRUPTS: usize = 16;
 
 /// How to turn the machine off.
@@ -103,6 +105,7 @@ struct Parsed {
     isa_routes: [Option<IsaRoute>; ISA_INTERRUPTS],
     hpet: Option<PhysAddr>,
     fadt: Option<Fadt>,
+    pci_windows: [Option<PciWindow>; MAX_PCI_WINDOWS],
     sleep_types: Option<(u8, u8)>,
     nodes: [Option<NodeRange>; MAX_NODES],
 }
@@ -140,6 +143,7 @@ pub(crate) fn init(root: Option<PhysAddr>) {
         isa_routes: [None; ISA_INTERRUPTS],
         hpet: None,
         fadt: None,
+        pci_windows: [None; MAX_PCI_WINDOWS],
         sleep_types: None,
         nodes: [None; MAX_NODES],
     };
@@ -170,6 +174,11 @@ impl Parsed {
         if let Some(fadt) = self.fadt {
             let dsdt = tables::Table::read(&DirectMemory, fadt.dsdt, Signature::DSDT);
             self.sleep_types = dsdt.ok().and_then(|dsdt| s5_values(dsdt.bytes()));
+        }
+        if let Some(mcfg) = self.read(root, Signature::MCFG, Mcfg::parse) {
+            for (slot, window) in self.pci_windows.iter_mut().zip(mcfg.windows.iter()) {
+                *slot = Some(*window);
+            }
         }
         if let Some(srat) = self.read(root, Signature::SRAT, Srat::parse) {
             for (slot, range) in self.nodes.iter_mut().zip(srat.memory.iter()) {
@@ -282,6 +291,11 @@ fn firmware_register(register: Register) -> abi::Result<Option<FirmwareRegister>
 /// Runs `use_it` on the record; before it is read, on one that knows nothing.
 pub(crate) fn with_platform<R>(use_it: impl FnOnce(&Platform) -> R) -> R {
     use_it(PLATFORM.get().unwrap_or(&NONE))
+}
+
+/// Where PCI configuration space lies in memory.
+pub(crate) fn pci_windows() -> impl Iterator<Item = PciWindow> {
+    PARSED.get().into_iter().flat_map(|parsed| parsed.pci_windows.iter().flatten()).copied()
 }
 
 /// Copies the NUMA nodes' memory into `into`; says how many there are.

@@ -10,6 +10,7 @@ use logic::acpi::madt::{Polarity, Trigger};
 
 use super::traps::{VECTOR_DEVICES, VECTOR_DEVICES_END};
 use super::{acpi, local, port};
+use crate::irq::Line;
 use crate::mmio::Mmio;
 
 const SELECT: u64 = 0;
@@ -59,32 +60,60 @@ pub(crate) fn init() {
 /// The next vector nobody has.
 static NEXT_VECTOR: AtomicU8 = AtomicU8::new(VECTOR_DEVICES);
 
+/// A vector nobody has, and the APIC of the CPU that is to get it, as devices name it.
+///
+/// # Errors
+/// ENODEV if the CPU is not up; ENOSPC if all vectors are taken.
+pub(crate) fn allocate_vector(cpu: usize) -> Result<(u8, u32)> {
+    let target = local::apic_id_of(cpu).filter(|&id| id < 255).ok_or(Errno::ENODEV)?;
+    let vector = NEXT_VECTOR
+        .try_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+            (next < VECTOR_DEVICES_END).then(|| next + 1)
+        })
+        .map_err(|_| Errno::ENOSPC)?;
+    Ok((vector, target))
+}
+
 /// Lets ISA interrupt `number` arrive at CPU `cpu`, on a vector of its own, which is returned.
 ///
 /// # Errors
 /// ENODEV if no IO-APIC has the input or the CPU is not up; ENOSPC if all vectors are taken.
-pub(crate) fn route_isa(number: u8, cpu: usize) -> Result<u8> {
+pub(crate) fn route_isa(number: u8, cpu: usize, line: Line) -> Result<u8> {
+    let route = acpi::with_platform(|platform| platform.isa_route(number)).ok_or(Errno::ENODEV)?;
+    // An ISA bus, where the firmware does not say otherwise, is edge-triggered and active high.
+    let mut signalling = 0;
+    if route.signalling.polarity == Polarity::Low {
+        signalling |= ACTIVE_LOW;
+    }
+    if route.signalling.trigger == Trigger::Level || line == Line::Pci {
+        signalling |= LEVEL;
+    }
+    route_to(route.input, signalling, cpu)
+}
+
+/// Lets an input arrive at CPU `cpu`: one of the ISA bus as the firmware says, any other level-triggered and active high.
+///
+/// # Errors
+/// As `route_isa`.
+pub(crate) fn route_input(number: u32, cpu: usize) -> Result<u8> {
+    match u8::try_from(number) {
+        Ok(isa @ 0..16) => route_isa(isa, cpu, Line::Pci),
+        _ => route_to(number, LEVEL, cpu),
+    }
+}
+
+fn route_to(input: u32, signalling: u32, cpu: usize) -> Result<u8> {
     acpi::with_platform(|platform| {
-        let route = platform.isa_route(number).ok_or(Errno::ENODEV)?;
-        let controllers = platform.io_apics().filter(|controller| controller.first <= route.input);
+        let controllers = platform.io_apics().filter(|controller| controller.first <= input);
         let controller = controllers.max_by_key(|controller| controller.first).ok_or(Errno::ENODEV)?;
-        let target = local::apic_id_of(cpu).filter(|&id| id < 255).ok_or(Errno::ENODEV)?;
-        let vector = NEXT_VECTOR
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-                (next < VECTOR_DEVICES_END).then(|| next + 1)
-            })
-            .map_err(|_| Errno::ENOSPC)?;
-        // An ISA bus, where the firmware does not say otherwise, is edge-triggered and active high.
-        let mut low = u32::from(vector);
-        if route.signalling.polarity == Polarity::Low {
-            low |= ACTIVE_LOW;
+        let number = input - controller.first;
+        if number > read(controller.base, VERSION) >> 16 & 0xff {
+            return Err(Errno::ENODEV);
         }
-        if route.signalling.trigger == Trigger::Level {
-            low |= LEVEL;
-        }
-        let register = REDIRECTION + (route.input - controller.first) * 2;
+        let (vector, target) = allocate_vector(cpu)?;
+        let register = REDIRECTION + number * 2;
         write(controller.base, register + 1, target << 24);
-        write(controller.base, register, low);
+        write(controller.base, register, u32::from(vector) | signalling);
         Ok(vector)
     })
 }

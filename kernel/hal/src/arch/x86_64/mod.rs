@@ -22,8 +22,9 @@ use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 use logic::memmap::MemoryKind;
 use logic::zones::{NodeId, NodeRange};
 
+pub(crate) use acpi::pci_windows;
 pub(crate) use boot::{image_layout, image_start};
-pub(crate) use ioapic::route_isa;
+pub(crate) use ioapic::{allocate_vector, route_input, route_isa};
 pub(crate) use local::{USER_CODE, USER_DATA, data_of as cpu_data_of};
 pub(crate) use paging::USER_TOP;
 
@@ -64,6 +65,7 @@ pub(crate) fn init_memory(info: &BootInfo) -> abi::Result<()> {
     map.reclaim(MemoryKind::LoaderReclaimable);
     let mut nodes = [NodeRange { node: NodeId::ZERO, start: PhysAddr::ZERO, end: PhysAddr::ZERO }; 16];
     let count = acpi::nodes(&mut nodes);
+    crate::mmio::set_ram(&map);
     crate::frames::init(&map, &nodes[..count])?;
     crate::vmap::init()
 }

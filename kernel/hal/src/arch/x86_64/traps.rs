@@ -161,6 +161,11 @@ extern "C" fn paranoid_trap(registers: &mut Registers) {
 pub(crate) fn dispatch(vector: u64) {
     match u8::try_from(vector) {
         Ok(VECTOR_SPURIOUS) => {}
+        // A line is held until its device was served: told earlier, the controller would send the interrupt again.
+        Ok(vector @ VECTOR_DEVICES..VECTOR_DEVICES_END) => {
+            trap::on_device(vector);
+            super::apic::end_of_interrupt();
+        }
         Ok(vector) => {
             super::apic::end_of_interrupt();
             match vector {

@@ -1,0 +1,54 @@
+//! Which drivers there are, and letting each try what it matches.
+
+use alloc::vec::Vec;
+
+use abi::Result;
+use hal::pci::{self, Function};
+use logic::pci::PciId;
+use nucleus::{info, warning};
+
+use crate::{ahci, virtio};
+
+/// A driver of functions on the PCI bus.
+struct Driver {
+    name: &'static str,
+    matches: fn(&PciId) -> bool,
+    probe: fn(Function) -> Result<()>,
+}
+
+/// All of them; the first that matches has the function.
+const DRIVERS: &[Driver] = &[
+    Driver { name: "virtio-disk", matches: virtio::disk::matches, probe: virtio::disk::probe },
+    Driver { name: "ahci", matches: ahci::matches, probe: ahci::probe },
+];
+
+/// Looks for devices and starts their drivers. `places` are those that the command line names. What does not work is a
+/// sentence in the log.
+pub fn start<'a>(places: impl Iterator<Item = &'a str>) {
+    for text in places {
+        let Some(place) = virtio::parse_place(text) else {
+            warning!("virtio_mmio.device={text}: expected SIZE@ADDRESS:INTERRUPT; ignored");
+            continue;
+        };
+        if let Err(error) = virtio::disk::probe_place(&place) {
+            warning!("virtio_mmio.device={text}: {error}; ignored");
+        }
+    }
+    match pci::find() {
+        Ok(0) => {}
+        Ok(count) => info!("PCI: {count} functions"),
+        Err(error) => warning!("PCI: {error}; going on without"),
+    }
+    for (address, id) in (0..).map_while(pci::function) {
+        let Some(driver) = DRIVERS.iter().find(|driver| (driver.matches)(&id)) else { continue };
+        let started = pci::claim(address).and_then(driver.probe);
+        if let Err(error) = started {
+            warning!("{} at {address} does not start: {error}; going on without it", driver.name);
+        }
+    }
+}
+
+/// The functions there are, for who lists them.
+pub fn functions() -> Vec<(logic::pci::Address, PciId)> {
+    (0..).map_while(pci::function).collect()
+}

@@ -1,0 +1,251 @@
+/* Reads and writes a disk through /dev, as the first program. What the disk must hold, and holds afterwards, tests/system/
+ * disks.rs knows: sector n begins with the number n and goes on with its low byte. Arguments: what to do, the device's name,
+ * a number. */
+#include "raw.h"
+
+enum {
+    SYS_READ = 0,
+    SYS_OPEN = 2,
+    SYS_CLOSE = 3,
+    SYS_LSEEK = 8,
+    SYS_IOCTL = 16,
+    SYS_PREAD = 17,
+    SYS_PWRITE = 18,
+    SYS_FORK = 57,
+    SYS_WAIT4 = 61,
+    SYS_FSYNC = 74,
+    SYS_MKDIR = 83,
+    SYS_MOUNT = 165,
+};
+enum { O_RDWR = 2, O_DIRECT = 040000, ENXIO = 6, EIO = 5, EPERM = 1, EBUSY = 16, EINVAL = 22, ENOTTY = 25, ENOSPC = 28 };
+enum { SECTOR = 512, SEEK_END = 2 };
+
+#define BLKGETSIZE64 0x80081272
+#define BLKGETSIZE 0x1260
+#define BLKSSZGET 0x1268
+#define BLKPBSZGET 0x127b
+#define BLKROGET 0x125e
+#define BLKROSET 0x125d
+#define BLKRRPART 0x125f
+#define BLKFLSBUF 0x1261
+#define BLKRASET 0x1262
+#define BLKRAGET 0x1263
+#define BLKZEROOUT 0x127f
+#define BLKDISCARD 0x1277
+#define HDIO_GETGEO 0x301
+
+typedef unsigned char byte;
+static byte buffer[1 << 20] __attribute__((aligned(4096)));
+static byte other[1 << 20] __attribute__((aligned(4096)));
+static char path[64] = "/dev/";
+static char *argument_name, *argument_what;
+static long argument_number;
+
+static long pread64_(int fd, void *to, long len, long at) { return raw6(SYS_PREAD, fd, (long)to, len, at, 0, 0); }
+static long pwrite64_(int fd, const void *from, long len, long at) {
+    return raw6(SYS_PWRITE, fd, (long)from, len, at, 0, 0);
+}
+static long control(int fd, long request, void *argument) { return raw3(SYS_IOCTL, fd, request, argument); }
+
+static byte expected(long at) {
+    long sector = at / SECTOR, offset = at % SECTOR;
+    return offset < 8 ? (byte)(sector >> offset * 8) : (byte)sector;
+}
+
+/* What the disk holds from the start. */
+static int is_pattern(const byte *bytes, long len, long at) {
+    for (long i = 0; i < len; i++)
+        if (bytes[i] != expected(at + i)) return 0;
+    return 1;
+}
+
+static int open_disk(int flags) {
+    long fd = raw3(SYS_OPEN, path, flags, 0);
+    expect(fd >= 0, "the disk opens");
+    return (int)fd;
+}
+
+static long check_sizes(int fd) {
+    unsigned long bytes = 0, sectors = 0, ahead = 0;
+    unsigned block = 0, physical = 0;
+    int is_read_only = -1;
+    expect(control(fd, BLKGETSIZE64, &bytes) == 0, "BLKGETSIZE64");
+    expect(control(fd, BLKGETSIZE, &sectors) == 0 && sectors * SECTOR == bytes, "BLKGETSIZE");
+    expect((unsigned long)raw3(SYS_LSEEK, fd, 0, SEEK_END) == bytes, "the end is the size");
+    expect(control(fd, BLKSSZGET, &block) == 0 && block >= 512 && block <= 4096, "BLKSSZGET");
+    expect(control(fd, BLKPBSZGET, &physical) == 0 && physical >= block, "BLKPBSZGET");
+    expect(control(fd, BLKROGET, &is_read_only) == 0 && (is_read_only == 0 || is_read_only == 1), "BLKROGET");
+    expect(control(fd, BLKRASET, (void *)64) == 0 && control(fd, BLKRAGET, &ahead) == 0 && ahead == 64, "BLKRAGET");
+    expect(control(fd, 0x5401, buffer) == -ENOTTY, "a terminal's request");
+    expect(control(fd, BLKGETSIZE64, (void *)8) == -EFAULT, "a bad address");
+    byte geometry[16];
+    expect(control(fd, HDIO_GETGEO, geometry) == 0 && geometry[0] && geometry[1], "HDIO_GETGEO");
+    return (long)bytes;
+}
+
+/* Reads all, writes in whole and odd pieces, and looks again. */
+static void use(void) {
+    int fd = open_disk(O_RDWR);
+    long size = check_sizes(fd);
+    for (long at = 0; at < size; at += sizeof buffer) {
+        long want = size - at < (long)sizeof buffer ? size - at : (long)sizeof buffer;
+        expect(pread64_(fd, buffer, want, at) == want, "a large read");
+        expect(is_pattern(buffer, want, at), "the pattern");
+    }
+    long places[] = {0, 1, 511, 513, 4095, 4097, 100003, size - 1000};
+    for (unsigned i = 0; i < sizeof places / sizeof *places; i++)
+        expect(pread64_(fd, buffer, 999, places[i]) == 999 && is_pattern(buffer, 999, places[i]), "an odd read");
+    expect(pread64_(fd, buffer, 100, size) == 0, "a read at the end");
+    expect(pread64_(fd, buffer, 4096, size - 10) == 10, "a read across the end");
+    expect(pwrite64_(fd, buffer, 1, size) == -ENOSPC, "a write at the end");
+    expect(pread64_(fd, (void *)8, 512, 0) == -EFAULT, "a read to nowhere");
+    /* 256 KiB from 1 MiB on; 1000 bytes from 2 MiB + 7 on; the last 100. */
+    for (long i = 0; i < 256 << 10; i++) buffer[i] = (byte)(i * 7 + 3);
+    expect(pwrite64_(fd, buffer, 256 << 10, 1 << 20) == 256 << 10, "a large write");
+    expect(pwrite64_(fd, buffer, 1000, (2 << 20) + 7) == 1000, "an odd write");
+    expect(pwrite64_(fd, buffer, 200, size - 100) == 100, "a write across the end");
+    expect(raw3(SYS_FSYNC, fd, 0, 0) == 0, "fsync");
+    expect(control(fd, BLKFLSBUF, 0) == 0, "BLKFLSBUF");
+    expect(pread64_(fd, other, 256 << 10, 1 << 20) == 256 << 10, "reading it back");
+    for (long i = 0; i < 256 << 10; i++) expect(other[i] == buffer[i], "what was written");
+    expect(pread64_(fd, other, 1100, 2 << 20) == 1100, "reading the odd piece back");
+    expect(is_pattern(other, 7, 2 << 20) && is_pattern(other + 1007, 93, (2 << 20) + 1007), "around the odd piece");
+    for (long i = 0; i < 1000; i++) expect(other[i + 7] == buffer[i], "the odd piece");
+    unsigned long zeroed[2] = {3 << 20, 64 << 10};
+    expect(control(fd, BLKZEROOUT, zeroed) == 0, "BLKZEROOUT");
+    expect(pread64_(fd, other, 65 << 10, 3 << 20) == 65 << 10, "reading zeros");
+    for (long i = 0; i < 64 << 10; i++) expect(other[i] == 0, "zeros");
+    expect(is_pattern(other + (64 << 10), 1 << 10, (3 << 20) + (64 << 10)), "behind the zeros");
+    zeroed[1] = 100;
+    expect(control(fd, BLKZEROOUT, zeroed) == -EINVAL, "zeroing half a sector");
+    int direct = open_disk(O_RDWR | O_DIRECT);
+    expect(pread64_(direct, other, 4096, 8192) == 4096 && is_pattern(other, 4096, 8192), "a direct read");
+    expect(pread64_(direct, other, 4096, 100) == -EINVAL, "an odd direct read");
+    say("disk: ok\n");
+}
+
+/* Several programs at once, each in its own part, checking what it wrote. */
+static void storm(void) {
+    enum { WORKERS = 6, PART = 1 << 20 };
+    int fd = open_disk(O_RDWR);
+    for (int worker = 0; worker < WORKERS; worker++) {
+        if (raw3(SYS_FORK, 0, 0, 0) != 0) continue;
+        unsigned seed = 12345 + worker;
+        long base = (long)worker * PART;
+        for (int round = 0; round < (int)argument_number; round++) {
+            seed = seed * 1103515245 + 12345;
+            long at = base + seed / 65536 % (PART / 512 - 64) * 512, len = (1 + seed / 1024 % 64) * 512;
+            for (long i = 0; i < len; i++) buffer[i] = (byte)(i + round * 31 + worker);
+            expect(pwrite64_(fd, buffer, len, at) == len, "a write of the storm");
+            expect(pread64_(fd, other, len, at) == len, "a read of the storm");
+            for (long i = 0; i < len; i++) expect(other[i] == buffer[i], "what the storm wrote");
+        }
+        /* As it was. */
+        for (long at = base; at < base + PART; at += 65536) {
+            for (long i = 0; i < 65536; i++) buffer[i] = expected(at + i);
+            expect(pwrite64_(fd, buffer, 65536, at) == 65536, "the last write");
+        }
+        finish(0);
+    }
+    for (int worker = 0; worker < WORKERS; worker++) {
+        int status = -1;
+        expect(raw6(SYS_WAIT4, -1, (long)&status, 0, 0, 0, 0) > 0 && status == 0, "a worker");
+    }
+    expect(raw3(SYS_FSYNC, fd, 0, 0) == 0, "fsync");
+    say("disk: ok\n");
+}
+
+/* Sector argument_number fails, and nothing else. */
+static void bad(void) {
+    int fd = open_disk(O_RDWR);
+    long at = argument_number * SECTOR;
+    expect(pread64_(fd, buffer, SECTOR, at) == -EIO, "the bad sector");
+    expect(pread64_(fd, buffer, SECTOR, at - SECTOR) == SECTOR && is_pattern(buffer, SECTOR, at - SECTOR), "the one before");
+    expect(pread64_(fd, buffer, SECTOR, at + SECTOR) == SECTOR && is_pattern(buffer, SECTOR, at + SECTOR), "the one after");
+    /* At once: those who read good sectors get them. */
+    for (int worker = 0; worker < 6; worker++) {
+        if (raw3(SYS_FORK, 0, 0, 0) != 0) continue;
+        for (int round = 0; round < 20; round++) {
+            long place = at + (worker - 2) * SECTOR;
+            long got = pread64_(fd, buffer, SECTOR, place);
+            if (worker == 2) expect(got == -EIO, "the bad sector, again");
+            else expect(got == SECTOR && is_pattern(buffer, SECTOR, place), "a good sector beside it");
+        }
+        finish(0);
+    }
+    for (int worker = 0; worker < 6; worker++) {
+        int status = -1;
+        expect(raw6(SYS_WAIT4, -1, (long)&status, 0, 0, 0, 0) > 0 && status == 0, "a reader");
+    }
+    expect(pwrite64_(fd, buffer, SECTOR, 0) == SECTOR && raw3(SYS_FSYNC, fd, 0, 0) == 0, "a write elsewhere");
+    say("disk: ok\n");
+}
+
+/* Nothing can be written. */
+static void read_only(void) {
+    int fd = open_disk(O_RDWR), is_read_only = 0;
+    expect(control(fd, BLKROGET, &is_read_only) == 0 && is_read_only == 1, "BLKROGET");
+    expect(pread64_(fd, buffer, 4096, 0) == 4096 && is_pattern(buffer, 4096, 0), "a read");
+    expect(pwrite64_(fd, buffer, 4096, 0) == -EPERM, "a write");
+    say("disk: ok\n");
+}
+
+static void show(const char *file) {
+    long fd = raw3(SYS_OPEN, file, 0, 0), got;
+    expect(fd >= 0, "a file of /proc");
+    while ((got = raw3(SYS_READ, fd, buffer, sizeof buffer - 1)) > 0) {
+        buffer[got] = 0;
+        say((char *)buffer);
+    }
+    raw3(SYS_CLOSE, fd, 0, 0);
+}
+
+/* What the kernel knows of disks and partitions. */
+static void list(void) {
+    show("/proc/partitions");
+    show("/proc/diskstats");
+    say("disk: ok\n");
+}
+
+/* The partition table is read again, unless a partition is open. */
+static void again(void) {
+    int fd = open_disk(O_RDWR);
+    path[length(path)] = '1';
+    int part = open_disk(O_RDWR);
+    expect(control(fd, BLKRRPART, 0) == -EBUSY, "BLKRRPART with an open partition");
+    raw3(SYS_CLOSE, part, 0, 0);
+    for (int i = 0; i < SECTOR; i++) buffer[i] = 0;
+    expect(pwrite64_(fd, buffer, SECTOR, 0) == SECTOR, "the table is gone");
+    expect(control(fd, BLKRRPART, 0) == 0, "BLKRRPART");
+    expect(raw3(SYS_OPEN, path, O_RDWR, 0) == -ENXIO, "the partition is gone");
+    say("disk: ok\n");
+}
+
+static int is(const char *a, const char *b) {
+    while (*a && *a == *b) a++, b++;
+    return *a == *b;
+}
+
+static __attribute__((noinline)) void run(long *stack) {
+    long count = stack[0];
+    char **arguments = (char **)(stack + 1);
+    expect(count >= 3, "arguments: what to do, a disk");
+    argument_what = arguments[1], argument_name = arguments[2];
+    for (char *digit = count > 3 ? arguments[3] : ""; *digit; digit++) argument_number = argument_number * 10 + *digit - '0';
+    unsigned long end = length(path);
+    for (unsigned long i = 0; i < length(argument_name) && end + i + 2 < sizeof path; i++) path[end + i] = argument_name[i];
+    raw3(SYS_MKDIR, "/proc", 0755, 0);
+    raw6(SYS_MOUNT, (long)"devtmpfs", (long)"/dev", (long)"devtmpfs", 0, 0, 0);
+    raw6(SYS_MOUNT, (long)"proc", (long)"/proc", (long)"proc", 0, 0, 0);
+    if (is(argument_what, "use")) use();
+    else if (is(argument_what, "storm")) storm();
+    else if (is(argument_what, "bad")) bad();
+    else if (is(argument_what, "read-only")) read_only();
+    else if (is(argument_what, "list")) list();
+    else if (is(argument_what, "again")) again();
+    else expect(0, "something it can do");
+    finish(0);
+}
+
+/* Above the frame lie the address of _start and what the kernel put on the stack. */
+void program(void) { run((long *)__builtin_frame_address(0) + 2); }
