@@ -94,6 +94,8 @@ pub const KILL: usize = 62;
 pub const UNAME: usize = 63;
 /// fcntl(2).
 pub const FCNTL: usize = 72;
+/// flock(2).
+pub const FLOCK: usize = 73;
 /// fsync(2).
 pub const FSYNC: usize = 74;
 /// fdatasync(2).

@@ -58,6 +58,12 @@ ranks! {
     Names = 34;
     /// One file of a file system: its attributes, its directory, its pages.
     Inode = 36;
+    /// The list of all files that have locks.
+    LockTable = 37;
+    /// The locks on one file.
+    FileLocks = 38;
+    /// Who waits for a lock on a file.
+    LockWaiters = 39;
     /// The list of all threads.
     ThreadList = 40;
     /// Where in the tree one name is.

@@ -30,6 +30,7 @@
 //! - [`exec`]: scripts, arguments and the first stack of a program.
 //! - [`signal`]: what is pending and what is done about it.
 //! - [`fd_table`]: open files by number.
+//! - [`locks`]: locks on bytes of a file.
 //! - [`sparse`]: things by number where most numbers have nothing.
 //! - [`pipe`]: the bytes between the ends of a pipe.
 //! - [`random`]: random bytes from a seed.
@@ -76,6 +77,7 @@ pub mod vma;
 pub mod exec;
 pub mod signal;
 pub mod fd_table;
+pub mod locks;
 pub mod sparse;
 pub mod pipe;
 pub mod random;

@@ -6,10 +6,12 @@
 
 mod args;
 mod epoll;
+mod fcntl;
 mod file;
 mod futex;
 mod ids;
 mod info;
+mod locks;
 mod memory;
 mod mounts;
 mod path;
@@ -157,7 +159,8 @@ syscalls! {
     WAIT4 = process::wait4(i32, UserPtr<u32>, Hex, UserPtr<[u64; 18]>), full;
     KILL = signal::kill(i32, i32), full;
     UNAME = info::uname(UserPtr<[u8; 390]>), full;
-    FCNTL = file::fcntl(i32, u32, u64), partial("no locks, no signals for I/O");
+    FCNTL = fcntl::fcntl(i32, u32, u64), partial("no leases, no F_NOTIFY, no signals for I/O");
+    FLOCK = locks::flock(i32, i32), full;
     FSYNC = file::fsync(i32), full;
     FDATASYNC = file::fsync(i32), full;
     TRUNCATE = path::truncate(UserString, i64), full;

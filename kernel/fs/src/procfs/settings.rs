@@ -2,12 +2,12 @@
 
 use abi::{Errno, Result};
 use hal::spin::Once;
-use logic::pipe;
 use logic::proc_text::{Text, system};
 use nucleus::log;
 
 use super::table::{Question, Row, What, directory, number, put, setting, text};
 use crate::devices::random_u64;
+use crate::pipe;
 
 pub(super) const ROWS: &[Row] = &[
     directory("fs", 0o555, What::Directory(FS)),
@@ -28,7 +28,14 @@ macro_rules! constant {
 const FS: &[Row] = &[
     constant!("file-max", i64::MAX),
     constant!("nr_open", 1_048_576),
-    constant!("pipe-max-size", pipe::MAX_CAPACITY),
+    setting(
+        "pipe-max-size",
+        |_, to| {
+            put!(to, "{}\n", pipe::max_capacity());
+            Ok(())
+        },
+        |_, bytes| pipe::set_max_capacity(number(bytes)?),
+    ),
     constant!("protected_hardlinks", 0),
     constant!("protected_symlinks", 0),
     constant!("suid_dumpable", 0),

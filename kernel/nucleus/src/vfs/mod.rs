@@ -10,6 +10,8 @@
 //! - [`walk`]: from a path to a place.
 //! - [`change`]: making, removing and renaming.
 //! - [`busy`]: who writes a file and who runs it.
+//! - [`locks`]: locks on files.
+//! - [`attached`]: what hangs on an open file.
 //! - [`device`]: devices by number.
 //! - [`open`]: open files and their positions.
 
@@ -21,6 +23,8 @@ pub mod mount;
 pub mod walk;
 pub mod change;
 pub mod busy;
+pub mod locks;
+pub mod attached;
 pub mod device;
 pub mod open;
 

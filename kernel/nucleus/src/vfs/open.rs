@@ -17,6 +17,7 @@ use hal::rank;
 use hal::spin::Once;
 use logic::cred::Access;
 
+use super::attached::Attached;
 use super::busy::InUse;
 use super::bytes::{ByteSink, ByteSource};
 use super::device;
@@ -39,6 +40,7 @@ pub struct OpenFile {
     flags: AtomicU32,
     position: Mutex<u64, rank::Position>,
     mapped: Once<Arc<Mapped>>,
+    attached: Attached,
     _writing: Option<InUse>,
 }
 
@@ -143,6 +145,7 @@ impl OpenFile {
             flags: AtomicU32::new(flags & !(O_CREAT | O_EXCL | O_TRUNC | abi::file::O_NOCTTY)),
             position: Mutex::new(0),
             mapped: Once::new(),
+            attached: Attached::new(),
             _writing: writing,
         }
     }
@@ -171,6 +174,11 @@ impl OpenFile {
     /// What reads and writes it.
     pub fn file(&self) -> &Arc<dyn File> {
         &self.file
+    }
+
+    /// What hangs on it: locks.
+    pub fn attached(&self) -> &Attached {
+        &self.attached
     }
 
     /// Its name.
@@ -342,6 +350,11 @@ impl OpenFile {
         let target = base.checked_add_signed(offset).filter(|&target| target <= i64::MAX as u64);
         *position = target.ok_or(Errno::EINVAL)?;
         Ok(*position)
+    }
+
+    /// Where the next read or write happens; 0 for streams.
+    pub fn position(&self) -> u64 {
+        *self.position.lock()
     }
 
     /// Bytes from the position to the end of a regular file (FIONREAD).
