@@ -346,6 +346,16 @@ pub const SET_ROBUST_LIST: usize = 273;
 pub const GET_ROBUST_LIST: usize = 274;
 /// utimensat(2).
 pub const UTIMENSAT: usize = 280;
+/// signalfd(2).
+pub const SIGNALFD: usize = 282;
+/// timerfd_create(2).
+pub const TIMERFD_CREATE: usize = 283;
+/// timerfd_settime(2).
+pub const TIMERFD_SETTIME: usize = 286;
+/// timerfd_gettime(2).
+pub const TIMERFD_GETTIME: usize = 287;
+/// signalfd4(2).
+pub const SIGNALFD4: usize = 289;
 /// dup3(2).
 pub const DUP3: usize = 292;
 /// pipe2(2).

@@ -6,6 +6,7 @@
 //! - [`pipe`]: pipes and what is behind FIFOs.
 //! - [`tmpfs`]: files in memory.
 //! - [`eventfd`]: numbers to wait for.
+//! - [`timerfd`]: timers to read.
 //! - [`epoll`]: many files watched at once.
 //! - [`devices`]: null, zero, random and the like.
 //! - [`devfs`]: the devices' directory, `/dev`.
@@ -21,6 +22,7 @@ pub mod identity;
 pub mod pipe;
 pub mod tmpfs;
 pub mod eventfd;
+pub mod timerfd;
 pub mod epoll;
 pub mod devices;
 pub mod devfs;
@@ -28,3 +30,17 @@ pub mod initramfs;
 pub mod procfs;
 #[cfg(test)]
 mod test_support;
+
+/// What Linux calls a file of these that has no name and no inode of its own, in `/proc/PID/fd`.
+pub fn anonymous_name(file: &dyn nucleus::vfs::File) -> Option<&'static str> {
+    let file = file.as_any();
+    if file.is::<eventfd::EventFd>() {
+        Some("anon_inode:[eventfd]")
+    } else if file.is::<timerfd::TimerFd>() {
+        Some("anon_inode:[timerfd]")
+    } else if file.is::<epoll::Epoll>() {
+        Some("anon_inode:[eventpoll]")
+    } else {
+        None
+    }
+}

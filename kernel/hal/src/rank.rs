@@ -70,6 +70,8 @@ ranks! {
     NamePlace = 45;
     /// Small tables of the kernel that are looked at and left: who runs and who writes a file, devices by number.
     Table = 47;
+    /// One timer that is a file; its timer interrupt takes it.
+    TimerFile = 48;
     /// The waiters of one wait queue.
     WaitQueue = 50;
     /// The timers of one CPU.

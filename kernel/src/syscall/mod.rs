@@ -21,6 +21,7 @@ mod process;
 mod sched;
 mod signal;
 mod time;
+mod timerfd;
 mod xattr;
 
 use abi::time::{Timespec, Timeval};
@@ -299,7 +300,12 @@ syscalls! {
     EPOLL_WAIT = epoll::epoll_wait(i32, Address, i32, i32), full;
     EPOLL_CTL = epoll::epoll_ctl(i32, i32, i32, UserPtr<[u8; 12]>), full;
     EPOLL_PWAIT = epoll::epoll_pwait(i32, Address, i32, i32, UserPtr<u64>, usize), full;
+    SIGNALFD = timerfd::signalfd(i32, UserPtr<u64>, usize), full;
+    TIMERFD_CREATE = timerfd::timerfd_create(i32, Hex), full;
     EVENTFD = epoll::eventfd(u32), full;
+    TIMERFD_SETTIME = timerfd::timerfd_settime(i32, Hex, UserPtr<[Timespec; 2]>, UserPtr<[Timespec; 2]>), full;
+    TIMERFD_GETTIME = timerfd::timerfd_gettime(i32, UserPtr<[Timespec; 2]>), full;
+    SIGNALFD4 = timerfd::signalfd4(i32, UserPtr<u64>, usize, Hex), full;
     EVENTFD2 = epoll::eventfd2(u32, Hex), full;
     EPOLL_CREATE1 = epoll::epoll_create1(Hex), full;
     EPOLL_PWAIT2 = epoll::epoll_pwait2(i32, Address, i32, UserPtr<Timespec>, UserPtr<u64>), full;
