@@ -310,6 +310,12 @@ pub const TGKILL: usize = 234;
 pub const UTIMES: usize = 235;
 /// waitid(2).
 pub const WAITID: usize = 247;
+/// inotify_init(2).
+pub const INOTIFY_INIT: usize = 253;
+/// inotify_add_watch(2).
+pub const INOTIFY_ADD_WATCH: usize = 254;
+/// inotify_rm_watch(2).
+pub const INOTIFY_RM_WATCH: usize = 255;
 /// openat(2).
 pub const OPENAT: usize = 257;
 /// mkdirat(2).
@@ -360,6 +366,8 @@ pub const SIGNALFD4: usize = 289;
 pub const DUP3: usize = 292;
 /// pipe2(2).
 pub const PIPE2: usize = 293;
+/// inotify_init1(2).
+pub const INOTIFY_INIT1: usize = 294;
 /// preadv(2).
 pub const PREADV: usize = 295;
 /// pwritev(2).

@@ -7,6 +7,7 @@
 //! - [`tmpfs`]: files in memory.
 //! - [`eventfd`]: numbers to wait for.
 //! - [`timerfd`]: timers to read.
+//! - [`inotify`]: what happens to files, to read.
 //! - [`epoll`]: many files watched at once.
 //! - [`devices`]: null, zero, random and the like.
 //! - [`devfs`]: the devices' directory, `/dev`.
@@ -23,6 +24,7 @@ pub mod pipe;
 pub mod tmpfs;
 pub mod eventfd;
 pub mod timerfd;
+pub mod inotify;
 pub mod epoll;
 pub mod devices;
 pub mod devfs;
@@ -40,6 +42,8 @@ pub fn anonymous_name(file: &dyn nucleus::vfs::File) -> Option<&'static str> {
         Some("anon_inode:[timerfd]")
     } else if file.is::<epoll::Epoll>() {
         Some("anon_inode:[eventpoll]")
+    } else if file.is::<inotify::Inotify>() {
+        Some("anon_inode:inotify")
     } else {
         None
     }

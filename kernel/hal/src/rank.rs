@@ -66,6 +66,10 @@ ranks! {
     LockWaiters = 39;
     /// The list of all threads.
     ThreadList = 40;
+    /// All watches on files.
+    Watches = 41;
+    /// What one watcher of files has not read.
+    WatchQueue = 42;
     /// Where in the tree one name is.
     NamePlace = 45;
     /// Small tables of the kernel that are looked at and left: who runs and who writes a file, devices by number.

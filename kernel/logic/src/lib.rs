@@ -31,6 +31,7 @@
 //! - [`signal`]: what is pending and what is done about it.
 //! - [`fd_table`]: open files by number.
 //! - [`locks`]: locks on bytes of a file.
+//! - [`inotify`]: events that a watcher of files reads.
 //! - [`sparse`]: things by number where most numbers have nothing.
 //! - [`pipe`]: the bytes between the ends of a pipe.
 //! - [`random`]: random bytes from a seed.
@@ -78,6 +79,7 @@ pub mod exec;
 pub mod signal;
 pub mod fd_table;
 pub mod locks;
+pub mod inotify;
 pub mod sparse;
 pub mod pipe;
 pub mod random;

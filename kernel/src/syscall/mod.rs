@@ -11,6 +11,7 @@ mod file;
 mod futex;
 mod ids;
 mod info;
+mod inotify;
 mod locks;
 mod memory;
 mod mounts;
@@ -281,6 +282,9 @@ syscalls! {
     TGKILL = signal::tgkill(i32, i32, i32), full;
     UTIMES = path::utimes(UserString, UserPtr<[Timeval; 2]>), full;
     WAITID = process::waitid(u32, i32, UserPtr<[u8; 128]>, Hex, UserPtr<[u64; 18]>), full;
+    INOTIFY_INIT = inotify::inotify_init(), full;
+    INOTIFY_ADD_WATCH = inotify::inotify_add_watch(i32, UserString, Hex), full;
+    INOTIFY_RM_WATCH = inotify::inotify_rm_watch(i32, i32), full;
     OPENAT = path::openat(i32, UserString, Hex, u32), full;
     MKDIRAT = path::mkdirat(i32, UserString, u32), full;
     MKNODAT = path::mknodat(i32, UserString, u32, u64), full;
@@ -312,6 +316,7 @@ syscalls! {
     SET_ROBUST_LIST = process::set_robust_list(Address, usize), full;
     GET_ROBUST_LIST = process::get_robust_list(i32, UserPtr<u64>, UserPtr<u64>), partial("of the caller only");
     UTIMENSAT = path::utimensat(i32, UserString, UserPtr<[Timespec; 2]>, Hex), full;
+    INOTIFY_INIT1 = inotify::inotify_init1(Hex), full;
     DUP3 = file::dup3(i32, i32, Hex), full;
     PIPE2 = file::pipe2(UserPtr<[u32; 2]>, Hex), full;
     PREADV = file::preadv(i32, Address, usize, i64), full;

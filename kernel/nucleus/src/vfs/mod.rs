@@ -5,8 +5,10 @@
 //! - [`bytes`]: where bytes come from and go to.
 //! - [`inode`]: what a file system is made of.
 //! - [`file`]: what can be opened.
+//! - [`watch`]: who watches files.
 //! - [`entry`]: the tree of names.
 //! - [`mount`]: file systems in the tree.
+//! - `notify`: seeing what happens to files.
 //! - [`walk`]: from a path to a place.
 //! - [`change`]: making, removing and renaming.
 //! - [`busy`]: who writes a file and who runs it.
@@ -18,8 +20,10 @@
 pub mod bytes;
 pub mod inode;
 pub mod file;
+pub mod watch;
 pub mod entry;
 pub mod mount;
+mod notify;
 pub mod walk;
 pub mod change;
 pub mod busy;
