@@ -287,9 +287,17 @@ fn descriptor_target(file: &Arc<OpenFile>) -> Target {
         (None, Some(attributes)) if attributes.kind == nucleus::vfs::FileKind::Fifo => {
             alloc::format!("pipe:[{}]", attributes.number).into_bytes()
         }
-        _ => b"anon_inode:[pidfd]".to_vec(),
+        _ => anonymous_name(file).as_bytes().to_vec(),
     };
     Target { text, place: file.place().cloned(), file: Some(file.clone()) }
+}
+
+/// What Linux calls files that have no name and no inode of their own.
+fn anonymous_name(file: &OpenFile) -> &'static str {
+    if process::signalfd::of(file).is_some() {
+        return "anon_inode:[signalfd]";
+    }
+    fs::anonymous_name(&**file.file()).unwrap_or("anon_inode:[pidfd]")
 }
 
 impl SystemSource for System {

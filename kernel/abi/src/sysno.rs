@@ -94,6 +94,8 @@ pub const KILL: usize = 62;
 pub const UNAME: usize = 63;
 /// fcntl(2).
 pub const FCNTL: usize = 72;
+/// flock(2).
+pub const FLOCK: usize = 73;
 /// fsync(2).
 pub const FSYNC: usize = 74;
 /// fdatasync(2).
@@ -308,6 +310,12 @@ pub const TGKILL: usize = 234;
 pub const UTIMES: usize = 235;
 /// waitid(2).
 pub const WAITID: usize = 247;
+/// inotify_init(2).
+pub const INOTIFY_INIT: usize = 253;
+/// inotify_add_watch(2).
+pub const INOTIFY_ADD_WATCH: usize = 254;
+/// inotify_rm_watch(2).
+pub const INOTIFY_RM_WATCH: usize = 255;
 /// openat(2).
 pub const OPENAT: usize = 257;
 /// mkdirat(2).
@@ -344,10 +352,22 @@ pub const SET_ROBUST_LIST: usize = 273;
 pub const GET_ROBUST_LIST: usize = 274;
 /// utimensat(2).
 pub const UTIMENSAT: usize = 280;
+/// signalfd(2).
+pub const SIGNALFD: usize = 282;
+/// timerfd_create(2).
+pub const TIMERFD_CREATE: usize = 283;
+/// timerfd_settime(2).
+pub const TIMERFD_SETTIME: usize = 286;
+/// timerfd_gettime(2).
+pub const TIMERFD_GETTIME: usize = 287;
+/// signalfd4(2).
+pub const SIGNALFD4: usize = 289;
 /// dup3(2).
 pub const DUP3: usize = 292;
 /// pipe2(2).
 pub const PIPE2: usize = 293;
+/// inotify_init1(2).
+pub const INOTIFY_INIT1: usize = 294;
 /// preadv(2).
 pub const PREADV: usize = 295;
 /// pwritev(2).

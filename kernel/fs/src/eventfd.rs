@@ -20,7 +20,7 @@ pub enum Taking {
 }
 
 /// The number.
-struct EventFd {
+pub(crate) struct EventFd {
     count: Mutex<u64, rank::Stream>,
     changed: WaitQueue,
     taking: Taking,

@@ -8,6 +8,8 @@
 //! - [`tmpfs`]: files in memory.
 //! - [`ext2`]: files on disks made by mke2fs.
 //! - [`eventfd`]: numbers to wait for.
+//! - [`timerfd`]: timers to read.
+//! - [`inotify`]: what happens to files, to read.
 //! - [`epoll`]: many files watched at once.
 //! - [`devices`]: null, zero, random and the like.
 //! - [`devfs`]: the devices' directory, `/dev`.
@@ -25,6 +27,8 @@ pub mod pipe;
 pub mod tmpfs;
 pub mod ext2;
 pub mod eventfd;
+pub mod timerfd;
+pub mod inotify;
 pub mod epoll;
 pub mod devices;
 pub mod devfs;
@@ -32,3 +36,19 @@ pub mod initramfs;
 pub mod procfs;
 #[cfg(test)]
 mod test_support;
+
+/// What Linux calls a file of these that has no name and no inode of its own, in `/proc/PID/fd`.
+pub fn anonymous_name(file: &dyn nucleus::vfs::File) -> Option<&'static str> {
+    let file = file.as_any();
+    if file.is::<eventfd::EventFd>() {
+        Some("anon_inode:[eventfd]")
+    } else if file.is::<timerfd::TimerFd>() {
+        Some("anon_inode:[timerfd]")
+    } else if file.is::<epoll::Epoll>() {
+        Some("anon_inode:[eventpoll]")
+    } else if file.is::<inotify::Inotify>() {
+        Some("anon_inode:inotify")
+    } else {
+        None
+    }
+}

@@ -6,6 +6,7 @@
 //! it is free. What decides is in [`logic::pipe`].
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::file::{
     O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM,
@@ -14,7 +15,8 @@ use abi::{Errno, Result};
 use hal::frames::{self, Frame, SharedFrame};
 use hal::rank;
 use hal::usermem;
-use logic::pipe::{DEFAULT_CAPACITY, Ring, round_capacity};
+use logic::addr::PAGE_LEN;
+use logic::pipe::{DEFAULT_CAPACITY, MAX_CAPACITY, Ring, round_capacity};
 use nucleus::clock;
 use nucleus::sched::{Mutex, WaitQueue};
 use nucleus::vfs::file::Seeking;
@@ -113,6 +115,25 @@ fn attributes() -> Attributes {
 pub fn capacity(file: &dyn File) -> Option<usize> {
     let end = file.as_any().downcast_ref::<End>()?;
     Some(end.pipe.state.lock().ring.capacity())
+}
+
+static MAX: AtomicUsize = AtomicUsize::new(MAX_CAPACITY);
+
+/// The most that F_SETPIPE_SZ gives to who has no rights beyond (`/proc/sys/fs/pipe-max-size`).
+pub fn max_capacity() -> usize {
+    MAX.load(Ordering::Relaxed)
+}
+
+/// Sets that, rounded as a pipe's capacity is.
+///
+/// # Errors
+/// EINVAL past 2 GiB, and for less than a page.
+pub fn set_max_capacity(wanted: usize) -> Result<()> {
+    if wanted < PAGE_LEN {
+        return Err(Errno::EINVAL);
+    }
+    MAX.store(round_capacity(wanted)?, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Lets the pipe behind `file` hold `wanted` bytes, no more than `limit`, and says how many it does (`F_SETPIPE_SZ`).

@@ -64,17 +64,29 @@ ranks! {
     /// The names known of one directory.
     Names = 34;
     /// One file of a file system: its attributes, its directory, its pages.
-    Inode = 36;
+    Inode = 35;
     /// The cached pages of one file.
-    PageCache = 38;
+    PageCache = 36;
+    /// The list of all files that have locks.
+    LockTable = 37;
+    /// The locks on one file.
+    FileLocks = 38;
+    /// Who waits for a lock on a file.
+    LockWaiters = 39;
     /// The list of all threads.
     ThreadList = 40;
+    /// All watches on files.
+    Watches = 41;
+    /// What one watcher of files has not read.
+    WatchQueue = 42;
     /// Where in the tree one name is.
     NamePlace = 45;
     /// Small tables of the kernel that are looked at and left: who runs and who writes a file, devices by number.
     Table = 47;
+    /// One timer that is a file; its timer interrupt takes it.
+    TimerFile = 48;
     /// What waits for one disk, and what became of it.
-    BlockQueue = 48;
+    BlockQueue = 49;
     /// The waiters of one wait queue.
     WaitQueue = 50;
     /// The timers of one CPU.

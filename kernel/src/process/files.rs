@@ -3,24 +3,57 @@
 //! Each is an `Arc` that clone(2) hands on or copies. Locks: ranks `FdTable` and `FsContext`, both sleeping.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use abi::{Errno, Result};
 use hal::rank;
 use logic::cred::Cred;
 use logic::fd_table::{FdTable, OnExec, Reservation};
 use nucleus::sched::Mutex;
+use nucleus::vfs::locks::{FileLocks, Owner};
 use nucleus::vfs::{OpenFile, Place, Walker};
 
 /// Open files by number.
 pub(crate) struct Files {
     table: Mutex<FdTable<Arc<OpenFile>>, rank::FdTable>,
+    /// As an owner of locks on files.
+    number: u64,
+    /// It may have such locks: then whatever is closed must be looked at.
+    has_locks: AtomicBool,
 }
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl Files {
     /// Nothing open.
     pub(crate) fn new() -> Self {
-        Files { table: Mutex::new(FdTable::new()) }
+        Self::of(FdTable::new())
+    }
+
+    fn of(table: FdTable<Arc<OpenFile>>) -> Self {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        Files { table: Mutex::new(table), number, has_locks: AtomicBool::new(false) }
+    }
+
+    /// The owner of the locks that fcntl(2) takes.
+    pub(crate) fn lock_owner(&self) -> Owner {
+        Owner::Table(self.number)
+    }
+
+    /// It is about to take such a lock.
+    pub(crate) fn note_lock(&self) {
+        self.has_locks.store(true, Ordering::Relaxed);
+    }
+
+    /// A descriptor of `file` was closed: all locks on it go, whichever descriptor they were taken through.
+    pub(crate) fn closed(&self, file: Arc<OpenFile>) {
+        if self.has_locks.load(Ordering::Relaxed)
+            && let Some(attributes) = file.attributes()
+            && let Some(locks) = FileLocks::existing(&attributes)
+        {
+            locks.forget(self.lock_owner());
+        }
+        drop(file);
     }
 
     /// The open file `fd` stands for.
@@ -52,7 +85,7 @@ impl Files {
 
     /// The same files in a table of its own.
     pub(crate) fn try_clone(&self) -> Result<Self> {
-        Ok(Files { table: Mutex::new(self.table.lock().try_clone()?) })
+        Ok(Self::of(self.table.lock().try_clone()?))
     }
 
     /// Closes what is not for the next program.
@@ -60,9 +93,21 @@ impl Files {
         loop {
             // One by one: each is dropped without the lock.
             let closed = self.table.lock().close_on_exec().next();
-            if closed.is_none() {
-                return;
-            }
+            let Some(closed) = closed else { return };
+            self.closed(closed);
+        }
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        if !self.has_locks.load(Ordering::Relaxed) {
+            return;
+        }
+        loop {
+            let closed = self.table.lock().remove_range(0..=u32::MAX).next();
+            let Some(closed) = closed else { return };
+            self.closed(closed);
         }
     }
 }

@@ -258,6 +258,7 @@ fn child_process(cx: &Cx, pid: Pid, request: &CloneRequest) -> Result<Arc<Proces
         limits: parent.limits.copy(),
         children_changed: WaitQueue::new(),
         resumed: WaitQueue::new(),
+        signals_came: WaitQueue::new(),
         ended: WaitQueue::new(),
         started_ns: hal::time::now_ns(),
         times: Times::default(),

@@ -101,6 +101,7 @@ fn first_cx(number: Pid, root: &Place, entry: Entry) -> Result<Cx> {
         limits: Limits::new(processes),
         children_changed: WaitQueue::new(),
         resumed: WaitQueue::new(),
+        signals_came: WaitQueue::new(),
         ended: WaitQueue::new(),
         started_ns: hal::time::now_ns(),
         times: Times::default(),

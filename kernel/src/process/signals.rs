@@ -109,6 +109,7 @@ fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<
             posted
         }
     };
+    process.signals_came.wake_all();
     Ok(posted)
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Process {
     pub(crate) children_changed: WaitQueue,
     /// Where stopped tasks wait, and exec for the other tasks to end.
     pub(crate) resumed: WaitQueue,
+    /// Where readers of signalfds wait.
+    pub(crate) signals_came: WaitQueue,
     /// Where holders of pidfds wait.
     pub(crate) ended: WaitQueue,
     /// When it was started.

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use abi::file::{O_CLOEXEC, O_NONBLOCK};
 use abi::{Errno, Result};
-use logic::cred::Capability;
 use logic::fd_table::OnExec;
 use logic::signal::{Sender, Signal, SignalInfo};
 use nucleus::disk_files;
@@ -112,7 +111,7 @@ pub(super) fn lseek(cx: &mut Cx, fd: i32, offset: i64, from: i32) -> Result<u64>
 pub(super) fn close(cx: &mut Cx, fd: i32) -> Result<()> {
     let fd = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
     let closed = cx.files.with(|files| files.remove(fd))?;
-    drop(closed);
+    cx.files.closed(closed);
     Ok(())
 }
 
@@ -136,9 +135,8 @@ pub(super) fn close_range(cx: &mut Cx, first: u32, last: u32, flags: Hex) -> Res
             let next = files.next_open(first).filter(|&fd| fd <= last);
             next.map(|fd| files.remove(fd))
         });
-        if closed.is_none() {
-            return Ok(());
-        }
+        let Some(closed) = closed.transpose()? else { return Ok(()) };
+        cx.files.closed(closed);
     }
 }
 
@@ -179,67 +177,10 @@ fn replace(cx: &Cx, file: Arc<OpenFile>, new: i32, on_exec: OnExec) -> Result<i3
     let number = u32::try_from(new).map_err(|_| Errno::EBADF)?;
     let limit = cx.process().limits.files();
     let replaced = cx.files.with(|files| files.replace(number, file, on_exec, limit))?;
-    drop(replaced);
-    Ok(new)
-}
-
-/// fcntl(2).
-pub(super) fn fcntl(cx: &mut Cx, fd: i32, command: u32, argument: u64) -> Result<u64> {
-    const F_DUPFD: u32 = 0;
-    const F_GETFD: u32 = 1;
-    const F_SETFD: u32 = 2;
-    const F_GETFL: u32 = 3;
-    const F_SETFL: u32 = 4;
-    const F_SETOWN: u32 = 8;
-    const F_GETOWN: u32 = 9;
-    const F_DUPFD_CLOEXEC: u32 = 1030;
-    const F_SETPIPE_SZ: u32 = 1031;
-    const F_GETPIPE_SZ: u32 = 1032;
-    const F_ADD_SEALS: u32 = 1033;
-    const F_GET_SEALS: u32 = 1034;
-    /// `/proc/sys/fs/pipe-max-size`.
-    const PIPE_LIMIT: usize = 1 << 20;
-    const FD_CLOEXEC: u64 = 1;
-    let number = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
-    let file = cx.files.get(fd)?;
-    let low = super::args::low_half(argument);
-    match command {
-        F_DUPFD | F_DUPFD_CLOEXEC => {
-            let limit = cx.process().limits.files();
-            let from = u32::try_from(low.cast_signed()).map_err(|_| Errno::EINVAL)?;
-            if from >= limit {
-                return Err(Errno::EINVAL);
-            }
-            let on_exec = if command == F_DUPFD { OnExec::Keep } else { OnExec::Close };
-            cx.files.insert(file, from, on_exec, limit).map(u64::from)
-        }
-        F_GETFD => {
-            let on_exec = cx.files.with(|files| files.on_exec(number))?;
-            Ok(u64::from(on_exec == OnExec::Close))
-        }
-        F_SETFD => {
-            let on_exec = if argument & FD_CLOEXEC != 0 { OnExec::Close } else { OnExec::Keep };
-            cx.files.with(|files| files.set_on_exec(number, on_exec))?;
-            Ok(0)
-        }
-        F_GETFL => Ok(u64::from(file.flags() & !O_CLOEXEC)),
-        _ if file.is_name_only() => Err(Errno::EBADF),
-        F_SETFL => {
-            file.set_flags(low);
-            Ok(0)
-        }
-        // Signals for I/O come with the files that send them.
-        F_SETOWN | F_GETOWN => Ok(0),
-        F_GETPIPE_SZ => fs::pipe::capacity(&**file.file()).map(|size| size as u64).ok_or(Errno::EBADF),
-        F_SETPIPE_SZ => {
-            let limit = if cx.cred.has(Capability::SysResource) { usize::MAX } else { PIPE_LIMIT };
-            fs::pipe::set_capacity(&**file.file(), low as usize, limit).map(|size| size as u64)
-        }
-        F_ADD_SEALS if file.flags() & abi::file::O_ACCMODE == abi::file::O_RDONLY => Err(Errno::EPERM),
-        F_ADD_SEALS => crate::shm::add_seals(&file, low).map(|()| 0),
-        F_GET_SEALS => fs::tmpfs::seals::get(&**file.file()).map(u64::from),
-        _ => Err(Errno::EINVAL),
+    if let Some(replaced) = replaced {
+        cx.files.closed(replaced);
     }
+    Ok(new)
 }
 
 /// ioctl(2).

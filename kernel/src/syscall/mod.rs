@@ -6,10 +6,13 @@
 
 mod args;
 mod epoll;
+mod fcntl;
 mod file;
 mod futex;
 mod ids;
 mod info;
+mod inotify;
+mod locks;
 mod memory;
 mod mounts;
 mod path;
@@ -19,6 +22,7 @@ mod process;
 mod sched;
 mod signal;
 mod time;
+mod timerfd;
 mod xattr;
 
 use abi::time::{Timespec, Timeval};
@@ -157,7 +161,8 @@ syscalls! {
     WAIT4 = process::wait4(i32, UserPtr<u32>, Hex, UserPtr<[u64; 18]>), full;
     KILL = signal::kill(i32, i32), full;
     UNAME = info::uname(UserPtr<[u8; 390]>), full;
-    FCNTL = file::fcntl(i32, u32, u64), partial("no locks, no signals for I/O");
+    FCNTL = fcntl::fcntl(i32, u32, u64), partial("no leases, no F_NOTIFY, no signals for I/O");
+    FLOCK = locks::flock(i32, i32), full;
     FSYNC = file::fsync(i32), full;
     FDATASYNC = file::fsync(i32), full;
     TRUNCATE = path::truncate(UserString, i64), full;
@@ -277,6 +282,9 @@ syscalls! {
     TGKILL = signal::tgkill(i32, i32, i32), full;
     UTIMES = path::utimes(UserString, UserPtr<[Timeval; 2]>), full;
     WAITID = process::waitid(u32, i32, UserPtr<[u8; 128]>, Hex, UserPtr<[u64; 18]>), full;
+    INOTIFY_INIT = inotify::inotify_init(), full;
+    INOTIFY_ADD_WATCH = inotify::inotify_add_watch(i32, UserString, Hex), full;
+    INOTIFY_RM_WATCH = inotify::inotify_rm_watch(i32, i32), full;
     OPENAT = path::openat(i32, UserString, Hex, u32), full;
     MKDIRAT = path::mkdirat(i32, UserString, u32), full;
     MKNODAT = path::mknodat(i32, UserString, u32, u64), full;
@@ -296,13 +304,19 @@ syscalls! {
     EPOLL_WAIT = epoll::epoll_wait(i32, Address, i32, i32), full;
     EPOLL_CTL = epoll::epoll_ctl(i32, i32, i32, UserPtr<[u8; 12]>), full;
     EPOLL_PWAIT = epoll::epoll_pwait(i32, Address, i32, i32, UserPtr<u64>, usize), full;
+    SIGNALFD = timerfd::signalfd(i32, UserPtr<u64>, usize), full;
+    TIMERFD_CREATE = timerfd::timerfd_create(i32, Hex), full;
     EVENTFD = epoll::eventfd(u32), full;
+    TIMERFD_SETTIME = timerfd::timerfd_settime(i32, Hex, UserPtr<[Timespec; 2]>, UserPtr<[Timespec; 2]>), full;
+    TIMERFD_GETTIME = timerfd::timerfd_gettime(i32, UserPtr<[Timespec; 2]>), full;
+    SIGNALFD4 = timerfd::signalfd4(i32, UserPtr<u64>, usize, Hex), full;
     EVENTFD2 = epoll::eventfd2(u32, Hex), full;
     EPOLL_CREATE1 = epoll::epoll_create1(Hex), full;
     EPOLL_PWAIT2 = epoll::epoll_pwait2(i32, Address, i32, UserPtr<Timespec>, UserPtr<u64>), full;
     SET_ROBUST_LIST = process::set_robust_list(Address, usize), full;
     GET_ROBUST_LIST = process::get_robust_list(i32, UserPtr<u64>, UserPtr<u64>), partial("of the caller only");
     UTIMENSAT = path::utimensat(i32, UserString, UserPtr<[Timespec; 2]>, Hex), full;
+    INOTIFY_INIT1 = inotify::inotify_init1(Hex), full;
     DUP3 = file::dup3(i32, i32, Hex), full;
     PIPE2 = file::pipe2(UserPtr<[u32; 2]>, Hex), full;
     PREADV = file::preadv(i32, Address, usize, i64), full;

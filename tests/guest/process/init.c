@@ -40,12 +40,15 @@ static __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
 /* Each may be there already, or be unknown to the kernel: the programs will tell what they miss. */
 static void mount_all(void)
 {
-    static const char *const mounts[][2] = {{"devtmpfs", "/dev"}, {"proc", "/proc"}, {"tmpfs", "/tmp"}, {"sysfs", "/sys"}};
+    static const char *const mounts[][2] = {
+        {"devtmpfs", "/dev"}, {"proc", "/proc"}, {"tmpfs", "/tmp"}, {"sysfs", "/sys"}, {"tmpfs", "/dev/shm"}, {"mqueue", "/dev/mqueue"},
+    };
     for (unsigned i = 0; i < sizeof mounts / sizeof *mounts; i++) {
         mkdir(mounts[i][1], 0755);
         mount(mounts[i][0], mounts[i][1], mounts[i][0], 0, NULL);
     }
     chmod("/tmp", 01777);
+    chmod("/dev/shm", 01777);
 }
 
 /* The kernel's first program has no open descriptors unless /dev/console was in the archive. */

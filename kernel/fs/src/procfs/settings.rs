@@ -1,13 +1,16 @@
 //! `/proc/sys`: what sysctl(8) reads, and the few things it may change.
 
+use core::sync::atomic::Ordering;
+
 use abi::{Errno, Result};
 use hal::spin::Once;
-use logic::pipe;
 use logic::proc_text::{Text, system};
 use nucleus::log;
+use nucleus::vfs::watch;
 
 use super::table::{Question, Row, What, directory, number, put, setting, text};
 use crate::devices::random_u64;
+use crate::pipe;
 
 pub(super) const ROWS: &[Row] = &[
     directory("fs", 0o555, What::Directory(FS)),
@@ -31,11 +34,42 @@ const FS: &[Row] = &[
         put!(to, "{}\t0\t{}\n", nucleus::vfs::open::count(), i64::MAX);
         Ok(())
     }),
+    directory("inotify", 0o555, What::Directory(INOTIFY)),
     constant!("nr_open", 1_048_576),
-    constant!("pipe-max-size", pipe::MAX_CAPACITY),
+    setting(
+        "pipe-max-size",
+        |_, to| {
+            put!(to, "{}\n", pipe::max_capacity());
+            Ok(())
+        },
+        |_, bytes| pipe::set_max_capacity(number(bytes)?),
+    ),
     constant!("protected_hardlinks", 0),
     constant!("protected_symlinks", 0),
     constant!("suid_dumpable", 0),
+];
+
+/// A file with a number that can be changed.
+macro_rules! variable {
+    ($name:literal, $number:expr) => {
+        setting(
+            $name,
+            |_, to| {
+                put!(to, "{}\n", $number.load(Ordering::Relaxed));
+                Ok(())
+            },
+            |_, bytes| {
+                $number.store(number(bytes)?, Ordering::Relaxed);
+                Ok(())
+            },
+        )
+    };
+}
+
+const INOTIFY: &[Row] = &[
+    variable!("max_queued_events", watch::LIMITS.events),
+    variable!("max_user_instances", watch::LIMITS.readers),
+    variable!("max_user_watches", watch::LIMITS.watches),
 ];
 
 const KERNEL: &[Row] = &[

@@ -13,6 +13,7 @@ use logic::zones::ZoneKind;
 use nucleus::mm::account;
 use nucleus::vfs::FileKind;
 use nucleus::vfs::device::{self, Registered};
+use nucleus::vfs::locks::{self, Owner, Sort};
 use nucleus::{clock, sched};
 
 use super::settings;
@@ -45,6 +46,7 @@ const ROWS: &[Row] = &[
     shown("interrupts", interrupts),
     shown("loadavg", loadavg),
     shown("lock_stat", lock_stat),
+    shown("locks", locks),
     shown("meminfo", meminfo),
     Row { name: "mounts", permissions: 0o777, what: What::Path(mounts) },
     constant!("partitions", b"major minor  #blocks  name\n\n"),
@@ -91,6 +93,35 @@ fn counts(now: &SystemNow) -> Counts {
         tasks: now.tasks,
         last: now.last,
     }
+}
+
+/// A line for each lock on a file, and for each that waits for it.
+fn locks(_question: &Question<'_>, to: &mut Text) -> Result<()> {
+    for (index, shown) in locks::all()?.iter().enumerate() {
+        let arrow = core::iter::repeat_n("-> ", shown.waiting.len());
+        let all = core::iter::once(&shown.held).chain(&shown.waiting);
+        for (held, arrow) in all.zip(core::iter::once("").chain(arrow)) {
+            let sort = match (shown.sort, held.owner) {
+                (Sort::Whole, _) => "FLOCK ",
+                (Sort::Record, Owner::Table(_)) => "POSIX ",
+                (Sort::Record, Owner::Open(_)) => "OFDLCK",
+            };
+            text::lock(
+                to,
+                &text::Lock {
+                    number: index + 1,
+                    arrow,
+                    sort,
+                    kind: held.kind,
+                    pid: if sort == "OFDLCK" { None } else { Some(held.pid) },
+                    device: device_parts(shown.file.0),
+                    inode: shown.file.1,
+                    range: held.range,
+                },
+            );
+        }
+    }
+    Ok(())
 }
 
 fn stat(question: &Question<'_>, to: &mut Text) -> Result<()> {

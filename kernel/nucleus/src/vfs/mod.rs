@@ -7,12 +7,16 @@
 //! - [`inode`]: what a file system is made of.
 //! - [`storage`]: what stored files can do besides.
 //! - [`file`]: what can be opened.
+//! - [`watch`]: who watches files.
 //! - [`entry`]: the tree of names.
 //! - [`mount`]: file systems in the tree.
 //! - [`flusher`]: what is dirty goes to the disk.
+//! - `notify`: seeing what happens to files.
 //! - [`walk`]: from a path to a place.
 //! - [`change`]: making, removing and renaming.
 //! - [`busy`]: who writes a file and who runs it.
+//! - [`locks`]: locks on files.
+//! - [`attached`]: what hangs on an open file.
 //! - [`device`]: devices by number.
 //! - [`open`]: open files and their positions.
 
@@ -21,12 +25,16 @@ pub mod cache;
 pub mod inode;
 pub mod storage;
 pub mod file;
+pub mod watch;
 pub mod entry;
 pub mod mount;
 pub mod flusher;
+mod notify;
 pub mod walk;
 pub mod change;
 pub mod busy;
+pub mod locks;
+pub mod attached;
 pub mod device;
 pub mod open;
 

@@ -18,6 +18,7 @@ use hal::rank;
 use hal::spin::Once;
 use logic::cred::Access;
 
+use super::attached::Attached;
 use super::busy::InUse;
 use super::bytes::{ByteSink, ByteSource};
 use super::device;
@@ -25,6 +26,7 @@ use super::entry::Entry;
 use super::file::{Events, File, Listing, Seeking, Transfer};
 use super::inode::{Attributes, Change, FileKind, FileSystem, Inode, Naming, Opening, Statistics};
 use super::mount::{self, Place};
+use super::notify;
 use super::walk::{Found, Walker};
 use crate::mm::PageSource;
 use crate::mm::source::Purpose;
@@ -40,6 +42,7 @@ pub struct OpenFile {
     flags: AtomicU32,
     position: Mutex<u64, rank::Position>,
     mapped: Once<Arc<Mapped>>,
+    attached: Attached,
     _writing: Option<InUse>,
     _counted: Counted,
 }
@@ -115,7 +118,9 @@ impl Walker<'_> {
         if flags & O_TRUNC != 0 && attributes.kind == FileKind::Regular && !is_new {
             place.change(&Change { size: Some(0), ..Change::default() })?;
         }
-        Ok(Arc::new(OpenFile::new(file, Some(place), None, flags, writing)))
+        let file = Arc::new(OpenFile::new(file, Some(place), None, flags, writing));
+        notify::opened(file.place(), file.flags());
+        Ok(file)
     }
 
     /// What open(2) makes of a path whose file may be missing.
@@ -169,6 +174,7 @@ impl OpenFile {
             flags: AtomicU32::new(flags & !(O_CREAT | O_EXCL | O_TRUNC | abi::file::O_NOCTTY)),
             position: Mutex::new(0),
             mapped: Once::new(),
+            attached: Attached::new(),
             _writing: writing,
             _counted: Counted::new(),
         }
@@ -180,7 +186,9 @@ impl OpenFile {
     /// ENXIO if there is nothing to open.
     pub fn for_kernel(place: &Place) -> Result<Arc<Self>> {
         let file = place.inode().clone().open(&Opening { flags: O_RDONLY, wait: Wait::UNINTERRUPTIBLE })?;
-        Ok(Arc::new(Self::new(file, Some(place.clone()), None, O_RDONLY, None)))
+        let file = Arc::new(Self::new(file, Some(place.clone()), None, O_RDONLY, None));
+        notify::opened(file.place(), file.flags());
+        Ok(file)
     }
 
     /// A file that no directory has, under a name that only shows in `/proc`.
@@ -198,6 +206,11 @@ impl OpenFile {
     /// What reads and writes it.
     pub fn file(&self) -> &Arc<dyn File> {
         &self.file
+    }
+
+    /// What hangs on it: locks.
+    pub fn attached(&self) -> &Attached {
+        &self.attached
     }
 
     /// Its name.
@@ -251,6 +264,14 @@ impl OpenFile {
     /// EBADF, EISDIR, what the file says.
     pub fn read(&self, to: &mut dyn ByteSink) -> Result<usize> {
         self.check_readable()?;
+        let count = self.read_next(to)?;
+        if count > 0 {
+            notify::read(self.place(), self.flags());
+        }
+        Ok(count)
+    }
+
+    fn read_next(&self, to: &mut dyn ByteSink) -> Result<usize> {
         match self.file.seeking() {
             Seeking::Positions | Seeking::Nowhere => {}
             Seeking::Renewed => self.renew_at_start()?,
@@ -274,7 +295,11 @@ impl OpenFile {
         if position == 0 && self.file.seeking() == Seeking::Renewed {
             self.file.renew()?;
         }
-        self.read_positioned(position, to)
+        let count = self.read_positioned(position, to)?;
+        if count > 0 {
+            notify::read(self.place(), self.flags());
+        }
+        Ok(count)
     }
 
     /// Lets a file that shows what is at this moment look, before any lock is held.
@@ -296,6 +321,14 @@ impl OpenFile {
     /// EBADF, EFBIG, what the file says.
     pub fn write(&self, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
         self.check_writable()?;
+        let count = self.write_next(from, limit)?;
+        if count > 0 {
+            notify::written(self.place(), self.flags());
+        }
+        Ok(count)
+    }
+
+    fn write_next(&self, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
         if self.file.seeking() != Seeking::Positions {
             return self.file.write(&self.transfer(0), from);
         }
@@ -320,7 +353,11 @@ impl OpenFile {
         // Linux appends even here (pwrite(2), BUGS).
         let appends = self.flags() & O_APPEND != 0;
         let size = || self.attributes().map_or(0, |attributes| attributes.size);
-        self.write_positioned(if appends { size() } else { position }, from, limit)
+        let count = self.write_positioned(if appends { size() } else { position }, from, limit)?;
+        if count > 0 {
+            notify::written(self.place(), self.flags());
+        }
+        Ok(count)
     }
 
     fn write_positioned(&self, position: u64, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
@@ -375,9 +412,17 @@ impl OpenFile {
         self.file.size().or_else(|| Some(self.attributes()?.size)).unwrap_or(0)
     }
 
+    /// Where the next read or write happens; 0 for streams.
+    pub fn position(&self) -> u64 {
+        *self.position.lock()
+    }
+
     /// Bytes from the position to the end of a regular file (FIONREAD).
     pub fn bytes_left(&self) -> Option<u64> {
-        let attributes = self.attributes().filter(|attributes| attributes.kind == FileKind::Regular)?;
+        let attributes = self.place()?.inode().attributes();
+        if attributes.kind != FileKind::Regular {
+            return None;
+        }
         Some(attributes.size.saturating_sub(*self.position.lock()))
     }
 
@@ -398,6 +443,8 @@ impl OpenFile {
         }
         let mut position = self.position.lock();
         *position = self.file.list(*position, to)?;
+        drop(position);
+        notify::read(self.place(), self.flags());
         Ok(())
     }
 
@@ -444,6 +491,12 @@ impl OpenFile {
     /// Whether files on its mount may be run.
     pub fn may_execute(&self) -> bool {
         self.place.as_ref().is_none_or(|place| place.mount.flags() & mount::NO_EXEC == 0)
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        notify::closed(self.place(), self.flags());
     }
 }
 
