@@ -3,6 +3,7 @@
 //! - [`rtc`]: the clock that runs while the machine is off.
 //! - [`uart`]: the serial port.
 //! - [`ahci`]: serial ATA disks.
+//! - [`ide`]: parallel ATA disks.
 //! - [`virtio`]: devices made for virtual machines.
 //! - [`probe`]: the list of drivers, and finding what they drive.
 
@@ -14,5 +15,6 @@ extern crate alloc;
 pub mod rtc;
 pub mod uart;
 pub mod ahci;
+pub mod ide;
 pub mod virtio;
 pub mod probe;

@@ -2,12 +2,14 @@
 
 use alloc::vec::Vec;
 
-use abi::Result;
+use abi::{Errno, Result};
 use hal::pci::{self, Function};
+use logic::addr::PhysAddr;
 use logic::pci::PciId;
 use nucleus::{info, warning};
 
-use crate::{ahci, virtio};
+use crate::virtio::Place;
+use crate::{ahci, ide, virtio};
 
 /// A driver of functions on the PCI bus.
 struct Driver {
@@ -19,6 +21,7 @@ struct Driver {
 /// All of them; the first that matches has the function.
 const DRIVERS: &[Driver] = &[
     Driver { name: "virtio-disk", matches: virtio::disk::matches, probe: virtio::disk::probe },
+    Driver { name: "ide", matches: ide::matches, probe: ide::probe },
     Driver { name: "ahci", matches: ahci::matches, probe: ahci::probe },
 ];
 
@@ -30,12 +33,13 @@ pub fn start<'a>(places: impl Iterator<Item = &'a str>) {
             warning!("virtio_mmio.device={text}: expected SIZE@ADDRESS:INTERRUPT; ignored");
             continue;
         };
-        if let Err(error) = virtio::disk::probe_place(&place) {
-            warning!("virtio_mmio.device={text}: {error}; ignored");
-        }
+        try_place(&place);
     }
     match pci::find() {
-        Ok(0) => {}
+        Ok(0) => hal::boot::virtio_places().for_each(|found| {
+            let start = PhysAddr::new(u64::from(found.address));
+            try_place(&Place { start, len: u64::from(found.len), interrupt: found.interrupt });
+        }),
         Ok(count) => info!("PCI: {count} functions"),
         Err(error) => warning!("PCI: {error}; going on without"),
     }
@@ -45,6 +49,14 @@ pub fn start<'a>(places: impl Iterator<Item = &'a str>) {
         if let Err(error) = started {
             warning!("{} at {address} does not start: {error}; going on without it", driver.name);
         }
+    }
+}
+
+fn try_place(place: &Place) {
+    match virtio::disk::probe_place(place) {
+        // Named twice, by the firmware and by the command line.
+        Ok(()) | Err(Errno::EBUSY) => {}
+        Err(error) => warning!("the virtio device at {:?} does not start: {error}", place.start),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use core::fmt;
 
+use logic::acpi::VirtioPlace;
 use logic::addr::PhysAddr;
 use logic::memmap::MemoryMap;
 
@@ -164,6 +165,12 @@ pub fn init_machine() -> Result<(), &'static str> {
 /// One line about the firmware's description of the machine.
 pub fn platform_summary() -> impl fmt::Display {
     arch::platform_summary()
+}
+
+/// Virtio devices in memory that the firmware names: registers and interrupt. A machine with a PCI bus has none.
+pub fn virtio_places() -> impl Iterator<Item = VirtioPlace> {
+    let places = arch::virtio_places();
+    (0..).map_while(move |index: usize| places.as_ref()?.get(index).copied())
 }
 
 /// The initramfs, as the loader left it.

@@ -15,6 +15,7 @@
 //! - [`srat`]: NUMA nodes.
 //! - [`mcfg`]: PCI Express configuration space.
 //! - [`sleep`]: how to power off.
+//! - [`virtio`]: virtio devices in memory.
 
 pub mod list;
 
@@ -33,6 +34,7 @@ pub mod srat;
 pub mod mcfg;
 
 pub mod sleep;
+pub mod virtio;
 
 #[cfg(test)]
 mod tests;
@@ -46,3 +48,4 @@ pub use root::{Root, find_rsdp};
 pub use sleep::s5_values;
 pub use srat::Srat;
 pub use table::{AcpiError, Memory, Problem, Signature, Table};
+pub use virtio::{VirtioPlace, virtio_places};

@@ -16,7 +16,7 @@
 //! | `smp` | start CPUs, send interrupts between them |
 //! | `console` | `put`, `put_raw` |
 //! | `allocate_vector`, `route_isa` | where device interrupts arrive |
-//! | `pci_windows` | where PCI configuration space lies in memory |
+//! | `pci_windows`, `virtio_places` | where PCI configuration space lies in memory; devices that the firmware names |
 //! | `port` | `read8` to `write32`: I/O ports |
 //! | `power` | off, reset, exit of an emulator |
 //! | `image_layout`, `image_start`, `frame_pointer` | where the kernel's text is, and the chain of calls on the stack |

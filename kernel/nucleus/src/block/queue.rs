@@ -1,7 +1,8 @@
 //! The queue in front of a driver: sorts, merges, bounds, retries, gives up.
 //!
-//! Requests wait in a [`logic::elevator`]; as many commands as the device takes are with the driver. A merged command that
-//! fails is taken apart, so that only the request with the bad sector fails. What takes longer than [`TIMEOUT_NS`] lets
+//! Requests wait in a [`logic::elevator`]; as many commands as the device takes are with the driver. A command that fails is
+//! taken apart, and each of its requests tried with nothing else under way: so only the one with the bad sector fails, even
+//! where the device merges on its own account, as QEMU does. What takes longer than [`TIMEOUT_NS`] lets
 //! the device be reset (`watch`): it fails, the others are tried again. A durable write becomes write and flush where
 //! the device knows no better. Lock: rank `BlockQueue`; drivers and tickets are called without it.
 
@@ -49,6 +50,10 @@ struct State {
     count: usize,
     /// Somebody is calling the driver.
     is_submitting: bool,
+    /// Requests, a chain of them, that are to be tried with nothing else under way.
+    suspects: Option<Box<Request>>,
+    /// One of them is with the driver.
+    is_exclusive: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -72,7 +77,14 @@ impl Queue {
             device,
             info,
             limits,
-            state: Lock::new(State { waiting, with_driver, count: 0, is_submitting: false }),
+            state: Lock::new(State {
+                waiting,
+                with_driver,
+                count: 0,
+                is_submitting: false,
+                suspects: None,
+                is_exclusive: false,
+            }),
             room: WaitQueue::new(),
             statistics: Arc::default(),
             is_dead: AtomicBool::new(false),
@@ -91,7 +103,10 @@ impl Queue {
     pub(super) fn kill(&self) {
         self.is_dead.store(true, Ordering::Relaxed);
         loop {
-            let request = self.state.lock().waiting.take_any();
+            let request = {
+                let mut state = self.state.lock();
+                state.suspects.take().or_else(|| state.waiting.take_any())
+            };
             let Some(request) = request else { break };
             self.end_chain(request, Err(Errno::EIO));
         }
@@ -204,14 +219,21 @@ impl Queue {
         }
         let now = time::now_ns();
         let mut state = self.state.lock();
-        if state.is_submitting {
+        if state.is_submitting || state.is_exclusive || state.suspects.is_some() && state.count > 0 {
             return None;
         }
         let slot = match state.count {
             count if count < state.with_driver.len() => state.with_driver.iter().position(Option::is_none)?,
             _ => return None,
         };
-        let mut request = state.waiting.pop(now)?;
+        let mut request = match state.suspects.take() {
+            Some(mut suspect) => {
+                state.suspects = suspect.next.take();
+                state.is_exclusive = true;
+                suspect
+            }
+            None => state.waiting.pop(now)?,
+        };
         let in_flight = InFlight { deadline_ns: now.saturating_add(TIMEOUT_NS), is_late: false };
         *state.with_driver.get_mut(slot)? = Some(in_flight);
         state.count += 1;
@@ -284,6 +306,7 @@ impl Queue {
         let mut state = self.state.lock();
         let slot = state.with_driver.get_mut(request.slot).and_then(Option::take);
         state.count -= usize::from(slot.is_some());
+        state.is_exclusive = false;
         let has_room = state.waiting.len() < BACKLOG;
         drop(state);
         match outcome {
@@ -320,22 +343,30 @@ impl Queue {
         let is_dead = self.is_dead.load(Ordering::Relaxed);
         request.attempts += 1;
         let again = failure == Failure::Transport && request.attempts < ATTEMPTS && !is_late && !is_dead;
-        if again {
+        if again && !request.is_alone {
             return self.again(request);
         }
-        if request.next.is_some() && !is_dead {
-            // Each by itself: only who asked for the bad sector is to hear of it.
-            let mut rest = Some(request);
-            while let Some(mut request) = rest {
-                rest = request.next.take();
-                request.is_alone = true;
-                request.attempts = 0;
-                self.again(request);
-            }
-            return;
+        let is_suspect = failure == Failure::Medium && !request.is_alone;
+        if again || (is_suspect || request.next.is_some()) && !is_dead {
+            return self.suspect(request);
         }
         self.complain(&request, failure, is_late);
         self.end_chain(request, Err(failure.into()));
+    }
+
+    /// Each by itself: only who asked for the bad sector is to hear of it.
+    fn suspect(&self, request: Box<Request>) {
+        let mut rest = Some(request);
+        while let Some(mut request) = rest {
+            rest = request.next.take();
+            if !request.is_alone {
+                request.is_alone = true;
+                request.attempts = 0;
+            }
+            let mut state = self.state.lock();
+            request.next = state.suspects.take();
+            state.suspects = Some(request);
+        }
     }
 
     fn complain(&self, request: &Request, failure: Failure, is_late: bool) {

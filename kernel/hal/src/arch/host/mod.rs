@@ -25,7 +25,7 @@ pub(crate) mod usercopy;
 use core::fmt;
 
 use abi::{Errno, Result};
-use logic::acpi::PciWindow;
+use logic::acpi::{List, PciWindow, VirtioPlace};
 use logic::addr::VirtAddr;
 
 use crate::boot::BootInfo;
@@ -138,6 +138,11 @@ pub(crate) fn allocate_vector(_cpu: usize) -> abi::Result<(u8, u32)> {
 }
 
 /// There is no ACPI.
+pub(crate) fn virtio_places() -> Option<List<VirtioPlace, 32>> {
+    None
+}
+
+/// As above.
 pub(crate) fn pci_windows() -> impl Iterator<Item = PciWindow> {
     core::iter::empty()
 }

@@ -6,10 +6,10 @@
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::fmt;
 
-use logic::acpi::madt::{CpuState, Signalling};
+use logic::acpi::madt::{CpuState, Polarity, Signalling, Trigger};
 use logic::acpi::{
-    self as tables, AcpiError, Fadt, Madt, Mcfg, Memory, PciWindow, Register, Root, Signature, Space, Srat,
-    s5_values,
+    self as tables, AcpiError, Fadt, List, Madt, Mcfg, Memory, PciWindow, Register, Root, Signature, Space,
+    Srat, VirtioPlace, s5_values,
 };
 use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr, align_down};
 use logic::zones::NodeRange;
@@ -238,6 +238,10 @@ pub(crate) fn map_devices() -> abi::Result<()> {
     if let Some(address) = parsed.hpet {
         platform.hpet = Some(Hpet { base: mmio::map(address, 1024)? });
     }
+    if parsed.io_apics.iter().flatten().next().is_none() && has_standard_io_apic()? {
+        platform.io_apics[0] = Some(IoApic { base: mmio::map(STANDARD_IO_APIC, 32)?, first: 0 });
+        platform.isa_routes = standard_routes();
+    }
     for (slot, &(address, first)) in platform.io_apics.iter_mut().zip(parsed.io_apics.iter().flatten()) {
         *slot = Some(IoApic { base: mmio::map(address, 32)?, first });
     }
@@ -252,6 +256,27 @@ pub(crate) fn map_devices() -> abi::Result<()> {
     }
     PLATFORM.call_once(|| platform);
     Ok(())
+}
+
+/// Where it is on every PC, and on microvm without tables.
+const STANDARD_IO_APIC: PhysAddr = PhysAddr::new(0xfec0_0000);
+
+/// Whether an IO-APIC answers there, though no table tells of one: its version register has few sensible values.
+fn has_standard_io_apic() -> abi::Result<bool> {
+    let base = mmio::map_table(STANDARD_IO_APIC, 32)?;
+    Mmio::<u32>::at(base, 0).write(1);
+    let [version, _, inputs, _] = Mmio::<u32>::at(base, 0x10).read().to_le_bytes();
+    Ok((0x11..=0x20).contains(&version) && (15..240).contains(&inputs))
+}
+
+/// Each interrupt of the ISA bus at the input of its number.
+fn standard_routes() -> [Option<IsaRoute>; ISA_INTERRUPTS] {
+    let signalling = Signalling { polarity: Polarity::Conforms, trigger: Trigger::Conforms };
+    let mut routes = [None; ISA_INTERRUPTS];
+    for (route, input) in routes.iter_mut().zip(0..) {
+        *route = Some(IsaRoute { input, signalling });
+    }
+    routes
 }
 
 fn power(fadt: &Fadt, sleep_types: Option<(u8, u8)>) -> abi::Result<Option<Power>> {
@@ -296,6 +321,13 @@ pub(crate) fn with_platform<R>(use_it: impl FnOnce(&Platform) -> R) -> R {
 /// Where PCI configuration space lies in memory.
 pub(crate) fn pci_windows() -> impl Iterator<Item = PciWindow> {
     PARSED.get().into_iter().flat_map(|parsed| parsed.pci_windows.iter().flatten()).copied()
+}
+
+/// Virtio devices in memory that the DSDT names.
+pub(crate) fn virtio_places() -> Option<List<VirtioPlace, 32>> {
+    let fadt = PARSED.get()?.fadt?;
+    let dsdt = tables::Table::read(&DirectMemory, fadt.dsdt, Signature::DSDT).ok()?;
+    Some(tables::virtio_places(dsdt.bytes()))
 }
 
 /// Copies the NUMA nodes' memory into `into`; says how many there are.

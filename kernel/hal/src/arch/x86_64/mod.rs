@@ -22,7 +22,7 @@ use logic::addr::{PAGE_SIZE, PhysAddr, VirtAddr};
 use logic::memmap::MemoryKind;
 use logic::zones::{NodeId, NodeRange};
 
-pub(crate) use acpi::pci_windows;
+pub(crate) use acpi::{pci_windows, virtio_places};
 pub(crate) use boot::{image_layout, image_start};
 pub(crate) use ioapic::{allocate_vector, route_input, route_isa};
 pub(crate) use local::{USER_CODE, USER_DATA, data_of as cpu_data_of};
