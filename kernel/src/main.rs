@@ -14,6 +14,7 @@
 //! - [`syscall`]: the table of system calls.
 //! - [`usermode`]: the loop between user code and the kernel.
 //! - [`handlers`]: hal's upcalls.
+//! - [`root`]: the root file system on a disk.
 //! - [`first`]: from a booted kernel to the first program.
 //! - [`bench`]: measurements the kernel makes of itself (`bench.switch`).
 //! - [`ktest`]: in-kernel tests, in test builds.
@@ -35,6 +36,7 @@ mod shm;
 mod procfs;
 mod mounts;
 mod disks;
+mod root;
 mod syscall;
 mod usermode;
 mod handlers;

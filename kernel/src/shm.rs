@@ -48,9 +48,15 @@ fn memories() -> Vec<Arc<Memory>> {
     memories
 }
 
+/// Calls a function with each memory, for those below who know no processes.
+pub(crate) fn for_each_memory(visit: &mut dyn FnMut(&Memory)) {
+    memories().iter().for_each(|memory| visit(memory));
+}
+
 /// A file was cut to `size`: nobody keeps what lay behind.
 pub(crate) fn cut(attributes: &Attributes, size: u64) {
-    if attributes.size <= size {
+    let is_mapped = || nucleus::vfs::busy::is_mapped((attributes.device, attributes.number));
+    if attributes.size <= size || !is_mapped() {
         return;
     }
     for memory in memories() {

@@ -278,6 +278,16 @@ pub const FUTEX: usize = 202;
 pub const SCHED_SETAFFINITY: usize = 203;
 /// sched_getaffinity(2).
 pub const SCHED_GETAFFINITY: usize = 204;
+/// posix_fadvise(2).
+pub const FADVISE64: usize = 221;
+/// readahead(2).
+pub const READAHEAD: usize = 187;
+/// sync_file_range(2).
+pub const SYNC_FILE_RANGE: usize = 277;
+/// fallocate(2).
+pub const FALLOCATE: usize = 285;
+/// syncfs(2).
+pub const SYNCFS: usize = 306;
 /// getdents64(2).
 pub const GETDENTS64: usize = 217;
 /// set_tid_address(2).

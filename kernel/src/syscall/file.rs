@@ -7,7 +7,6 @@ use abi::file::{O_CLOEXEC, O_NONBLOCK};
 use abi::{Errno, Result};
 use logic::fd_table::OnExec;
 use logic::signal::{Sender, Signal, SignalInfo};
-use nucleus::disk_files;
 use nucleus::vfs::{FileKind, Listing, OpenFile};
 
 use super::args::{Address, Hex, IoVecs, UserPtr, UserSink, UserSource};
@@ -230,24 +229,6 @@ pub(super) fn pipe2(cx: &mut Cx, ends: UserPtr<[u32; 2]>, flags: Hex) -> Result<
 /// pipe(2).
 pub(super) fn pipe(cx: &mut Cx, ends: UserPtr<[u32; 2]>) -> Result<()> {
     pipe2(cx, ends, Hex(0))
-}
-
-/// fsync(2), fdatasync(2): everything is in memory, which is all there is.
-pub(super) fn fsync(cx: &mut Cx, fd: i32) -> Result<()> {
-    let file = cx.files.get_open(fd)?;
-    if let Some(disk) = disk_files::disk_of(&**file.file()) {
-        return disk.flush_sync();
-    }
-    match file.attributes().map(|attributes| attributes.kind) {
-        Some(FileKind::Regular | FileKind::Directory | FileKind::BlockDevice) => Ok(()),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-/// sync(2). It has no way to say that it failed; the log does.
-pub(super) fn sync(_cx: &mut Cx) -> Result<()> {
-    let _ = disk_files::flush_all();
-    Ok(())
 }
 
 /// ftruncate(2).

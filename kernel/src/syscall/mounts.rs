@@ -9,6 +9,7 @@ use nucleus::vfs::{Last, Place};
 
 use super::args::{Hex, UserPtr, UserString};
 use super::path::place_at;
+use crate::mounts::Source;
 use crate::process::Cx;
 
 /// mount(2) of the file systems there are.
@@ -26,7 +27,10 @@ pub(super) fn mount(
     let optional = |text: UserString| if text.is_null() { Ok(Vec::new()) } else { text.read() };
     let (source, kind, data) = (optional(source)?, optional(kind)?, optional(data)?);
     let place = place_at(cx, AT_FDCWD, target, 0, Last::Follow)?;
-    crate::mounts::mount(place, &source, &kind, super::args::low_half(flags), &data)
+    let walker = super::path::walker(cx, AT_FDCWD, &source, &cx.cred)?;
+    let resolve = |path: &[u8]| walker.resolve(path, Last::Follow);
+    let source = Source { text: &source, resolve: &resolve };
+    crate::mounts::mount(place, source, &kind, super::args::low_half(flags), &data)
 }
 
 /// umount2(2).

@@ -93,6 +93,19 @@ impl Memory {
         }
     }
 
+    /// Forgets pages of files that can be had again: those that are not written here.
+    pub fn forget_file_pages(&self) {
+        // Whoever holds the lock may be the one that needs memory.
+        let Some(areas) = self.areas.try_lock() else { return };
+        for area in areas.map.iter().filter(|area| !area.is_locked && !area.rights.write) {
+            if matches!(area.backing, Source::File { .. }) && !area.allowed.write {
+                let [start, end] = [area.start, area.end].map(VirtAddr::new);
+                // Small pages: nothing has to be split.
+                let _ = self.space.unmap(start, end, start, start);
+            }
+        }
+    }
+
     /// Whether a file is mapped so that writes reach it.
     pub fn writes_file(&self, identity: (u64, u64)) -> bool {
         let areas = self.areas.lock();

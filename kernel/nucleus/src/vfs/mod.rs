@@ -18,7 +18,9 @@
 //! - [`locks`]: locks on files.
 //! - [`attached`]: what hangs on an open file.
 //! - [`device`]: devices by number.
+//! - `mapped`: files as memory has them.
 //! - [`open`]: open files and their positions.
+//! - `stored`: what open files do with where they are stored.
 
 pub mod bytes;
 pub mod cache;
@@ -36,7 +38,9 @@ pub mod busy;
 pub mod locks;
 pub mod attached;
 pub mod device;
+mod mapped;
 pub mod open;
+mod stored;
 
 pub use bytes::{ByteSink, ByteSource};
 pub use entry::Entry;

@@ -4,7 +4,6 @@
 //! do not read the same bytes. Streams take no such lock.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::file::{
@@ -12,7 +11,6 @@ use abi::file::{
     O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 };
 use abi::{Errno, Result};
-use hal::frames::SharedFrame;
 use hal::percpu::Tally;
 use hal::rank;
 use hal::spin::Once;
@@ -25,16 +23,19 @@ use super::device;
 use super::entry::Entry;
 use super::file::{Events, File, Listing, Seeking, Transfer};
 use super::inode::{Attributes, Change, FileKind, FileSystem, Inode, Naming, Opening, Statistics};
+use super::mapped::Mapped;
 use super::mount::{self, Place};
 use super::notify;
+use super::storage::{Storage, Wanted};
 use super::walk::{Found, Walker};
 use crate::mm::PageSource;
-use crate::mm::source::Purpose;
 use crate::sched::{Mutex, Wait};
 
 /// An open file: shared by all descriptors that were duplicated from one another.
 pub struct OpenFile {
-    file: Arc<dyn File>,
+    pub(super) file: Arc<dyn File>,
+    /// Errors of write-back that it has told of.
+    pub(super) errors_told: AtomicU32,
     /// Its name; none for pipes and the like.
     place: Option<Place>,
     /// What fstat(2) tells of files without a name.
@@ -168,6 +169,7 @@ impl OpenFile {
         writing: Option<InUse>,
     ) -> Self {
         OpenFile {
+            errors_told: AtomicU32::new(file.storage().map_or(0, Storage::write_errors)),
             file,
             place,
             nameless,
@@ -239,12 +241,12 @@ impl OpenFile {
         self.flags() & O_PATH != 0
     }
 
-    fn check_readable(&self) -> Result<()> {
+    pub(super) fn check_readable(&self) -> Result<()> {
         let is_readable = !self.is_name_only() && self.flags() & O_ACCMODE != O_WRONLY;
         if is_readable { Ok(()) } else { Err(Errno::EBADF) }
     }
 
-    fn check_writable(&self) -> Result<()> {
+    pub(super) fn check_writable(&self) -> Result<()> {
         let is_writable = !self.is_name_only() && self.flags() & O_ACCMODE != O_RDONLY;
         if is_writable { Ok(()) } else { Err(Errno::EBADF) }
     }
@@ -334,7 +336,9 @@ impl OpenFile {
         }
         let mut position = self.position.lock();
         if self.flags() & O_APPEND != 0 {
-            *position = self.attributes().map_or(0, |attributes| attributes.size);
+            let (end, count) = self.append(from, limit)?;
+            *position = end;
+            return Ok(count);
         }
         let count = self.write_positioned(*position, from, limit)?;
         *position += count as u64;
@@ -351,13 +355,32 @@ impl OpenFile {
             return Err(Errno::ESPIPE);
         }
         // Linux appends even here (pwrite(2), BUGS).
-        let appends = self.flags() & O_APPEND != 0;
-        let size = || self.attributes().map_or(0, |attributes| attributes.size);
-        let count = self.write_positioned(if appends { size() } else { position }, from, limit)?;
+        let count = if self.flags() & O_APPEND != 0 {
+            self.append(from, limit)?.1
+        } else {
+            self.write_positioned(position, from, limit)?
+        };
         if count > 0 {
             notify::written(self.place(), self.flags());
         }
         Ok(count)
+    }
+
+    /// Writes at the end; says where that is then, and how many bytes it wrote.
+    fn append(&self, from: &mut dyn ByteSource, limit: u64) -> Result<(u64, usize)> {
+        let size = self.size();
+        if self.file.storage().is_none() {
+            return self.write_positioned(size, from, limit).map(|count| (size + count as u64, count));
+        }
+        let wait = self.transfer(0).wait;
+        if size.saturating_add(from.left() as u64) <= limit {
+            return self.file.append(wait, from);
+        }
+        let room = usize::try_from(limit.saturating_sub(size)).unwrap_or(usize::MAX);
+        if room == 0 {
+            return Err(Errno::EFBIG);
+        }
+        self.file.append(wait, &mut Limited { from, room })
     }
 
     fn write_positioned(&self, position: u64, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
@@ -393,12 +416,16 @@ impl OpenFile {
             SEEK_SET => 0,
             SEEK_CUR => *position,
             SEEK_END => size(),
-            // Without holes all is data, and the hole is at the end.
             SEEK_DATA | SEEK_HOLE => {
-                let size = size();
                 let offset =
-                    u64::try_from(offset).ok().filter(|&offset| offset < size).ok_or(Errno::ENXIO)?;
-                *position = if from == SEEK_DATA { offset } else { size };
+                    u64::try_from(offset).ok().filter(|&offset| offset < size()).ok_or(Errno::ENXIO)?;
+                let wanted = if from == SEEK_DATA { Wanted::Data } else { Wanted::Hole };
+                *position = match self.file.storage() {
+                    Some(storage) => storage.seek(offset, wanted)?,
+                    // Without holes all is data, and the hole is at the end.
+                    None if wanted == Wanted::Data => offset,
+                    None => size(),
+                };
                 return Ok(*position);
             }
             _ => return Err(Errno::EINVAL),
@@ -479,7 +506,7 @@ impl OpenFile {
         if let Some(mapped) = self.mapped.get() {
             return Some(mapped.clone());
         }
-        let mapped = Arc::new(Mapped { pages: self.file.clone().pages()?, place: self.place.clone() });
+        let mapped = Arc::new(Mapped::new(self.file.clone().pages()?, self.place.clone()).ok()?);
         Some(self.mapped.call_once(|| mapped).clone())
     }
 
@@ -533,48 +560,5 @@ impl ByteSource for Limited<'_> {
         let count = self.from.take(&mut into[..len])?;
         self.room -= count;
         Ok(count)
-    }
-}
-
-/// A file as memory has it: its pages, and the name `/proc/PID/maps` shows.
-struct Mapped {
-    pages: Arc<dyn PageSource>,
-    place: Option<Place>,
-}
-
-impl PageSource for Mapped {
-    fn page(&self, index: u64, purpose: Purpose) -> Result<SharedFrame> {
-        self.pages.page(index, purpose)
-    }
-
-    fn cached_page(&self, index: u64) -> Option<SharedFrame> {
-        self.pages.cached_page(index)
-    }
-
-    fn identity(&self) -> (u64, u64) {
-        match &self.place {
-            Some(place) => {
-                let attributes = place.inode().attributes();
-                (attributes.device, attributes.number)
-            }
-            None => self.pages.identity(),
-        }
-    }
-
-    fn describe(&self, to: &mut Vec<u8>) {
-        let Some(place) = &self.place else { return self.pages.describe(to) };
-        let mut at = place.clone();
-        while let Some(above) = at.mount.at() {
-            at = above;
-        }
-        // From the highest root there is: what is outside somebody's own is nobody else's secret here.
-        let mut root = at;
-        while let Some(parent) = root.entry.parent() {
-            root.entry = parent;
-        }
-        place.path(&root, to);
-        if place.entry.is_removed() {
-            to.extend_from_slice(b" (deleted)");
-        }
     }
 }
