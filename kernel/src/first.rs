@@ -43,7 +43,6 @@ pub(crate) fn run(boot: &'static BootInfo) {
 /// ENOMEM.
 pub(crate) fn prepare() -> Result<()> {
     set_clock();
-    nucleus::mm::mappers::set(crate::shm::for_each_memory);
     nucleus::mm::pressure::set(nucleus::vfs::cache::reclaim::free);
     nucleus::vfs::flusher::start()?;
     crate::vdso::init()?;

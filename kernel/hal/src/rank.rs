@@ -29,10 +29,6 @@ macro_rules! ranks {
 }
 
 ranks! {
-    /// What of a file system goes to the disk together.
-    Commit = 6;
-    /// Who writes pages of one file back, or takes its blocks away.
-    WriteBack = 8;
     /// The tree of processes: parents, children, exit codes.
     ProcessTree = 10;
     /// What one epoll instance watches; it looks at files under it.
@@ -55,6 +51,8 @@ ranks! {
     Futex = 27;
     /// The writers of one file, and who cuts it: copies from user memory happen under it.
     Writing = 28;
+    /// Who writes pages of one file back, or takes its blocks away.
+    WriteBack = 29;
     /// The map of areas of a user address space.
     AddressSpace = 30;
     /// The table of mounts.

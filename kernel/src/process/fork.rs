@@ -163,7 +163,7 @@ struct Shares {
 impl Shares {
     fn of(cx: &Cx, request: &CloneRequest) -> Result<Self> {
         Ok(Shares {
-            memory: if request.has(CLONE_VM) { cx.memory.clone() } else { Arc::new(cx.memory.fork()?) },
+            memory: if request.has(CLONE_VM) { cx.memory.clone() } else { cx.memory.fork()? },
             files: if request.has(CLONE_FILES) { cx.files.clone() } else { Arc::new(cx.files.try_clone()?) },
             fs: if request.has(CLONE_FS) { cx.fs.clone() } else { Arc::new(cx.fs.copy()) },
         })

@@ -80,7 +80,7 @@ pub(crate) fn start(
 }
 
 fn first_cx(number: Pid, root: &Place, entry: Entry) -> Result<Cx> {
-    let memory = Arc::new(Memory::new(Layout::default())?);
+    let memory = Memory::new(Layout::default())?;
     let files = Arc::new(Files::new());
     let fs = Arc::new(FsContext::new(root.clone()));
     let cred = Arc::new(Cred::root());

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 
 use hal::frames;
 use logic::signal::{CoreDump, Signal, WaitStatus};
+use nucleus::mm::mappers;
 use nucleus::sched;
 use nucleus::vfs::{cache, flusher};
 
@@ -57,7 +58,7 @@ pub(crate) fn make_room(task: &Task) -> bool {
 
 /// The second attempt: pages of files that are mapped, which come back when they are touched, and what is dirty.
 fn give_up_file_pages() -> bool {
-    crate::shm::for_each_memory(&mut |memory| memory.forget_file_pages());
+    mappers::for_each(nucleus::mm::Memory::forget_file_pages);
     if cache::reclaim::free(WANTED) == 0 && cache::counters::counts().dirty > 0 {
         flusher::hurry();
         let _ = sched::sleep_ns(PAUSE_NS);

@@ -7,6 +7,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
+use abi::file::{S_IFMT, S_IFREG};
 use abi::{Errno, Result};
 use ext2::{Commit, Purpose};
 use hal::context::Kind;
@@ -79,6 +80,14 @@ impl Volume {
 
     fn carry_out(&self, purpose: Purpose) -> Result<()> {
         self.free_released();
+        while self.has_more.swap(false, Ordering::Relaxed) {
+            self.carry_out_once(Purpose::Durability)?;
+            self.free_released();
+        }
+        self.carry_out_once(purpose)
+    }
+
+    fn carry_out_once(&self, purpose: Purpose) -> Result<()> {
         let commit = self.state.lock().begin_commit(purpose, clock::realtime())?;
         let Some(commit) = commit else {
             // Data that was written over in place still wants a flush.
@@ -108,10 +117,19 @@ impl Volume {
     fn free_released(&self) {
         let released = core::mem::take(&mut *self.released.lock());
         for ino in released {
-            let freed = self.try_operate(|state| state.release(ino, clock::realtime()));
-            if freed == Err(Errno::EAGAIN) {
+            let is_large =
+                self.state.lock().attributes(ino).is_ok_and(|found| found.mode & S_IFMT == S_IFREG);
+            let thinned = if is_large { self.thin_out(ino, 0) } else { Ok(()) };
+            let freed =
+                thinned.and_then(|()| self.try_operate(|state| state.release(ino, clock::realtime())));
+            match freed {
                 // After this commit.
-                self.release(ino);
+                Err(Errno::EAGAIN) => {
+                    self.has_more.store(true, Ordering::Relaxed);
+                    self.release(ino);
+                }
+                Err(Errno::ENOMEM) => self.release(ino),
+                Ok(()) | Err(_) => {}
             }
         }
     }

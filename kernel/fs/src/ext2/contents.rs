@@ -62,6 +62,10 @@ impl Node {
             self.cache.clear_end(self)?;
         }
         let shorten = || {
+            if size < old {
+                let first = size.div_ceil(u64::from(self.volume.block_size));
+                self.volume.thin_out(self.ino, u32::try_from(first).map_err(|_| Errno::EFBIG)?)?;
+            }
             let truncated = self.volume.try_operate(|state| {
                 // The state machine may know a smaller size than programs do.
                 state.truncate(self.ino, size, clock::realtime())

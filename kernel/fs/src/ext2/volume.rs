@@ -10,6 +10,7 @@ use hal::rank;
 use hal::spin::Lock;
 use hashbrown::HashMap;
 use nucleus::block::{Disk, SECTOR};
+use nucleus::clock;
 use nucleus::sched::{Mutex, Wait, WaitQueue};
 use nucleus::vfs::flusher;
 
@@ -29,6 +30,8 @@ pub(super) struct Volume {
     dirty: Lock<Vec<Arc<Node>>, rank::Table>,
     /// Files without names that nobody uses any more.
     pub(super) released: Lock<Vec<Ino>, rank::Table>,
+    /// Some of them need another commit first.
+    pub(super) has_more: AtomicBool,
     pub(super) errands: Errands,
 }
 
@@ -55,6 +58,7 @@ impl Volume {
             nodes: Lock::new(HashMap::new()),
             dirty: Lock::new(Vec::new()),
             released: Lock::new(Vec::new()),
+            has_more: AtomicBool::new(false),
             errands: Errands {
                 wanted: AtomicU64::new(0),
                 done: AtomicU64::new(0),
@@ -118,10 +122,34 @@ impl Volume {
     /// # Errors
     /// EAGAIN if there has to be a commit first.
     pub(super) fn try_operate<T>(&self, operation: impl FnOnce(&mut State) -> Outcome<T>) -> Result<T> {
-        operation(&mut self.state.lock()).map_err(|failure| match failure {
-            Failure::Errno(error) => error,
-            Failure::CommitFirst => Errno::EAGAIN,
-        })
+        operation(&mut self.state.lock()).map_err(give_way)
+    }
+
+    /// Takes the blocks from `first` on from a file, a few at a time: an operation that touches many needs much memory to
+    /// undo.
+    ///
+    /// # Errors
+    /// EAGAIN if there has to be a commit first: what is taken is taken.
+    pub(super) fn thin_out(&self, ino: Ino, first: u32) -> Result<()> {
+        const STEP: u32 = 1024;
+        let is_small = |blocks: u64| blocks <= u64::from(STEP) * self.sectors_of_block();
+        let mut at = first;
+        loop {
+            let mut state = self.state.lock();
+            if is_small(state.attributes(ino)?.blocks) {
+                return Ok(());
+            }
+            let run = match state.map(ino, at, STEP) {
+                Ok(run) => run,
+                // Past what a file can have.
+                Err(Errno::EFBIG) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            if run.start.is_some() {
+                state.punch(ino, at, run.length, clock::realtime()).map_err(give_way)?;
+            }
+            at = at.checked_add(run.length).ok_or(Errno::EFBIG)?;
+        }
     }
 
     /// The node of an inode.
@@ -215,5 +243,13 @@ impl Volume {
     /// What of a file is not on the disk, its data left out.
     pub(super) fn pending(&self, ino: Ino) -> Pending {
         self.state.lock().pending(ino)
+    }
+}
+
+/// EAGAIN where there has to be a commit first.
+fn give_way(failure: Failure) -> Errno {
+    match failure {
+        Failure::Errno(error) => error,
+        Failure::CommitFirst => Errno::EAGAIN,
     }
 }

@@ -7,8 +7,8 @@
 //! - [`source`]: what stands behind an area.
 //! - [`pressure`]: who gives memory back.
 //! - [`account`]: how much memory was promised.
+//! - [`mappers`]: all address spaces. (It and `memory` know each other.)
 //! - [`memory`]: an address space, its making and its copy.
-//! - [`mappers`]: all address spaces.
 //! - [`fault`]: pages on demand.
 //! - [`map`]: mmap(2), munmap(2), mprotect(2), mremap(2), brk(2).
 //! - [`advice`]: madvise(2), mlock(2), mincore(2), and looking in from outside.
@@ -16,8 +16,8 @@
 pub mod source;
 pub mod pressure;
 pub mod account;
-pub mod memory;
 pub mod mappers;
+pub mod memory;
 pub mod fault;
 pub mod map;
 pub mod advice;

@@ -4,7 +4,7 @@
 //! never held while bytes are copied or a disk is waited for: a page is taken out as a further owner of its frame. Where
 //! the bytes are on disk its file system knows, as [`Backing`]. A page is clean, dirty, or being read; who meets one that
 //! is being read waits for it. Dirty pages are written back by age, by number and by fsync(2), one writer a file at a
-//! time (rank `WriteBack`, the outermost); clean ones go when memory is short. Modules, lowest first:
+//! time (rank `WriteBack`); clean ones go when memory is short. Modules, lowest first:
 //! - [`counters`]: how much there is of what.
 //! - [`pages`]: the pages of a file and their states.
 //! - [`transfer`]: reading and writing through the cache.

@@ -79,7 +79,7 @@ pub fn free(wanted: usize) -> usize {
 
 /// Free frames that the cache leaves to others, so that they need not ask for them one by one.
 fn room() -> usize {
-    frames::stats().total / 32
+    frames::stats().total / 16
 }
 
 /// Gives up a batch if there is less left than others should find.

@@ -76,7 +76,7 @@ impl PageCache {
             let was_mapped = !is_kept && self.is_mapped_writable.swap(false, Ordering::AcqRel);
             let runs = self.take_dirty(&mut next, end);
             if was_mapped {
-                mappers::for_each(&mut |memory| memory.write_protect_file(self.identity));
+                mappers::for_each(|memory| memory.write_protect_file(self.identity));
             }
             let runs = runs?;
             if runs.is_empty() {
