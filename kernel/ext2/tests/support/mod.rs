@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod model;
+pub(crate) mod recorder;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -182,7 +183,10 @@ impl Shell {
     }
 
     pub(crate) fn open_with(path: &Path, access: Access, change: impl FnOnce(&mut Options)) -> Self {
-        let disk = Handle::open(path);
+        Self::on(Handle::open(path), access, change)
+    }
+
+    pub(crate) fn on(disk: Handle, access: Access, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new(access, time(0));
         change(&mut options);
         let volume = Ext2::open(disk.clone(), &options).unwrap_or_else(|error| panic!("open: {error:?}"));
