@@ -257,6 +257,13 @@ impl Recorder {
     }
 }
 
+/// Whether e2fsck wanted to be asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Advice {
+    Unneeded,
+    Wanted,
+}
+
 /// Between flushes: from the event after one to the next.
 fn intervals(events: &[Event]) -> Vec<(usize, usize)> {
     let mut all = Vec::new();
@@ -298,9 +305,11 @@ impl Checker<'_> {
         }
         let path = self.file.0.to_str().unwrap();
         let (code, text) = run("e2fsck", &["-p", path], "");
+        let mut advice = Advice::Unneeded;
         if code == 4 && self.moves_directory(&window) && is_about_directories(&text) {
             // The one state that no order of writes avoids (docs/ext2.md): e2fsck repairs it, but asks.
             self.asked += 1;
+            advice = Advice::Wanted;
             let (code, text) = run("e2fsck", &["-fy", path], "");
             assert!(code == 1, "{}e2fsck -fy: {code}\n{text}", self.describe(at, chosen));
         } else {
@@ -309,7 +318,7 @@ impl Checker<'_> {
         let mut shell = Shell::open_with(&self.file.0, Access::ReadOnly, |_| {});
         let mut tree = Tree::new();
         read(&mut shell, Ino::ROOT, "", &mut tree);
-        if let Err(problem) = self.judge(&window, &tree, u64::from(shell.volume.block_size())) {
+        if let Err(problem) = self.judge(&window, &tree, u64::from(shell.volume.block_size()), advice) {
             let names: Vec<_> = tree.keys().collect();
             panic!("{}{problem}\n{text}\n{names:?}", self.describe(at, chosen));
         }
@@ -369,11 +378,13 @@ impl Checker<'_> {
         })
     }
 
-    fn judge(&self, window: &Window, tree: &Tree, block: u64) -> Result<(), String> {
+    fn judge(&self, window: &Window, tree: &Tree, block: u64, advice: Advice) -> Result<(), String> {
         let states = &self.recorder.states[window.names..=window.last];
         for path in states[0].paths() {
             let found: Vec<Option<usize>> = states.iter().map(|state| state.find(&path).ok()).collect();
-            let may_be_absent = found.contains(&None);
+            // Who is asked may answer that a name goes; what it led to is looked for below.
+            let is_moving = found.iter().any(|&node| node != found[0]);
+            let may_be_absent = found.contains(&None) || advice == Advice::Wanted && is_moving;
             match tree.get(&path) {
                 None if may_be_absent => {}
                 None => return Err(format!("{path} is gone")),
