@@ -62,6 +62,7 @@ enum Step {
     Added(Ino),
     Left(Ino),
     Early(BlockNo),
+    Moved(Ino),
     Edge(Moment),
 }
 
@@ -72,6 +73,8 @@ pub(crate) struct Epoch {
     pub(crate) shelters: Vec<Ino>,
     added: HashMap<Ino, Vec<Moment>>,
     left: HashMap<Ino, Vec<Moment>>,
+    /// Directories that got another parent.
+    moved: HashSet<Ino>,
     /// Blocks of inodes that must be written before directories are.
     pub(crate) early: HashSet<BlockNo>,
     /// For a moment those that must be before it.
@@ -145,6 +148,20 @@ impl Epoch {
             self.steps.push(Step::Early(block));
         }
         Ok(())
+    }
+
+    /// Notes that a directory got another parent.
+    pub(crate) fn note_moved(&mut self, directory: Ino) -> Result<()> {
+        self.reserve_step()?;
+        self.moved.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        if self.moved.insert(directory) {
+            self.steps.push(Step::Moved(directory));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_moved(&self, directory: Ino) -> bool {
+        self.moved.contains(&directory)
     }
 
     /// Notes when a name that a file got is visible.
@@ -268,6 +285,7 @@ impl Epoch {
                 Step::Sheltered => drop(self.shelters.pop()),
                 Step::Added(ino) => forget_last(&mut self.added, &ino),
                 Step::Left(ino) => forget_last(&mut self.left, &ino),
+                Step::Moved(directory) => drop(self.moved.remove(&directory)),
                 Step::Early(block) => drop(self.early.remove(&block)),
                 Step::Edge(then) => forget_last(&mut self.edges, &then),
             }
@@ -279,6 +297,7 @@ impl Epoch {
         let reserved = self.held.try_reserve(older.held.len()).is_ok()
             && self.new.try_reserve(older.new.len()).is_ok()
             && self.early.try_reserve(older.early.len()).is_ok()
+            && self.moved.try_reserve(older.moved.len()).is_ok()
             && self.shelters.try_reserve(older.shelters.len()).is_ok()
             && self.changed.try_reserve(older.changed.len()).is_ok()
             && self.data.try_reserve(older.data.len()).is_ok();
@@ -289,6 +308,7 @@ impl Epoch {
         self.held.extend(older.held);
         self.new.extend(older.new);
         self.early.extend(older.early);
+        self.moved.extend(older.moved);
         self.shelters.extend(older.shelters);
         self.data.extend(older.data);
         for (ino, pending) in older.changed {

@@ -5,8 +5,8 @@
 //! stays in its block if it fits. The one thing that no order of writes can do is to move a directory over two blocks so that
 //! e2fsck needs nobody's advice: see docs/ext2.md.
 
+use abi::Errno;
 use abi::time::Timespec;
-use abi::{Errno, Result};
 
 use crate::directory::{Found, NewName};
 use crate::epoch::Moment;
@@ -133,11 +133,11 @@ impl<B: Blocks> Ext2<B> {
         Ok(removed)
     }
 
-    fn check_replace(&mut self, ino: Ino, inode: &Inode, lost: &Inode, from: Ino, to: Ino) -> Result<()> {
+    fn check_replace(&mut self, ino: Ino, inode: &Inode, lost: &Inode, from: Ino, to: Ino) -> Outcome<()> {
         match (inode.is_directory(), lost.is_directory()) {
-            (false, true) => Err(Errno::EISDIR),
-            (true, false) => Err(Errno::ENOTDIR),
-            (true, true) if !self.is_empty(lost)? => Err(Errno::ENOTEMPTY),
+            (false, true) => Err(Errno::EISDIR.into()),
+            (true, false) => Err(Errno::ENOTDIR.into()),
+            (true, true) if !self.is_empty(lost)? => Err(Errno::ENOTEMPTY.into()),
             (true, true) if from != to => self.check_move(ino, to),
             _ => Ok(()),
         }
@@ -169,19 +169,29 @@ impl<B: Blocks> Ext2<B> {
         if self.is_new(ino)? { Ok(()) } else { self.name_left(ino, Spot { directory, block: source.block }) }
     }
 
-    /// Refuses to move a directory into itself.
-    fn check_move(&mut self, ino: Ino, to: Ino) -> Result<()> {
+    /// Refuses to move a directory into itself; and, until a commit, to move one again or below one that was just moved: a disk
+    /// that has only a part of several such moves could have directories in a circle, which nobody finds again.
+    fn check_move(&mut self, ino: Ino, to: Ino) -> Outcome<()> {
         let mut above = to;
+        let mut meets_moved = self.epoch.has_moved(ino);
         for _ in 0..=self.geometry.inodes {
             if above == ino {
-                return Err(Errno::EINVAL);
+                return Err(Errno::EINVAL.into());
             }
             if above == Ino::ROOT {
-                return Ok(());
+                if self.is_new(ino)? {
+                    return Ok(());
+                }
+                return if meets_moved {
+                    Err(Failure::CommitFirst)
+                } else {
+                    Ok(self.epoch.note_moved(ino)?)
+                };
             }
+            meets_moved |= self.epoch.has_moved(above);
             above = self.parent(above)?;
         }
-        Err(Errno::EUCLEAN)
+        Err(Errno::EUCLEAN.into())
     }
 
     /// Lets two names change their files.

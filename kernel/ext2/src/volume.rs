@@ -159,6 +159,11 @@ impl<B: Blocks> Ext2<B> {
         self.store.dirty() * self.store.block_size
     }
 
+    /// Bytes of memory that blocks and indexes take, about.
+    pub fn memory(&self) -> usize {
+        self.store.memory() + self.indexes.memory()
+    }
+
     /// Gives memory back: blocks that are on the disk, and indexes of directories. Returns how many bytes, about.
     pub fn shrink(&mut self) -> usize {
         self.store.drop_clean() + self.indexes.clear()

@@ -1,5 +1,7 @@
 //! Every operation, one after the other, and what e2fsck and debugfs say of the result.
 
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test that fails here has failed")]
+
 mod support;
 
 use abi::Errno;

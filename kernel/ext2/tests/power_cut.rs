@@ -1,6 +1,8 @@
 //! The power is cut: at every write of workloads, and between flushes in other orders. `e2fsck -p` repairs the disk by itself,
 //! and what was acknowledged is there. By default a bounded number of states; all of them with `-- --ignored`.
 
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test that fails here has failed")]
+
 mod support;
 
 use ext2::Renaming;

@@ -190,9 +190,13 @@ impl Shell {
         let mut options = Options::new(access, time(0));
         change(&mut options);
         let volume = Ext2::open(disk.clone(), &options).unwrap_or_else(|error| panic!("open: {error:?}"));
-        let mut shell = Shell { volume, disk, pages: BTreeMap::new(), commits: 0, clock: 0 };
+        let mut shell = Self::around(volume, disk);
         shell.commit().unwrap();
         shell
+    }
+
+    pub(crate) fn around(volume: Ext2<Handle>, disk: Handle) -> Self {
+        Shell { volume, disk, pages: BTreeMap::new(), commits: 0, clock: 0 }
     }
 
     pub(crate) fn now(&mut self) -> Timespec {
