@@ -310,35 +310,35 @@ fn large_directory(disk: &mut Recorder) {
     disk.sync();
 }
 
-fn cut(which: &[&str], most: usize) {
+fn cut(which: &[&str], most: usize, tries: usize) {
     let seed = seed(7);
     for (name, workload) in WORKLOADS.iter().filter(|(name, _)| which.contains(name)) {
         for (options, kib) in [(SMALL, 2048), (LARGE_INODES, 2048), (LARGE_BLOCKS, 4096)] {
             let mut recorder = Recorder::new(options, kib);
             workload(&mut recorder);
-            recorder.cut(name, most, seed);
+            recorder.cut(name, most, tries, seed);
         }
     }
 }
 
 #[test]
 fn files_survive() {
-    cut(&["create and append", "overwrite", "truncate", "unlink while open", "space used again"], 12);
+    cut(&["create and append", "overwrite", "truncate", "unlink while open", "space used again"], 12, 12);
 }
 
 #[test]
 fn names_survive() {
-    cut(&["rename over", "links", "exchange", "directory trees", "large directory"], 12);
+    cut(&["rename over", "links", "exchange", "directory trees", "large directory"], 12, 12);
 }
 
 #[test]
 fn directories_survive() {
-    cut(&["directories across directories"], 30);
+    cut(&["directories across directories"], 30, 30);
 }
 
 #[test]
 fn programs_survive() {
-    cut(&["editor", "mail spool", "SQLite's rollback journal"], 20);
+    cut(&["editor", "mail spool", "SQLite's rollback journal"], 20, 20);
 }
 
 /// Random operations on few names.
@@ -397,30 +397,30 @@ fn random_workload(disk: &mut Recorder, random: &mut Random, steps: usize) {
     disk.sync();
 }
 
-fn random_cuts(rounds: u64, steps: usize, most: usize) {
+fn random_cuts(rounds: u64, steps: usize, most: usize, tries: usize) {
     let seed = seed(11);
     for round in 0..rounds {
         let mut recorder = Recorder::new(if round % 2 == 0 { SMALL } else { LARGE_INODES }, 2048);
         let mut random = Random::new(seed + round);
         random_workload(&mut recorder, &mut random, steps);
-        recorder.cut(&format!("random {}", seed + round), most, seed + round);
+        recorder.cut(&format!("random {}", seed + round), most, tries, seed + round);
     }
 }
 
 #[test]
 fn random_workloads_survive() {
-    random_cuts(6, 120, 40);
+    random_cuts(6, 120, 40, 40);
 }
 
 #[test]
 #[ignore = "half an hour: every prefix of every workload, and many reorderings"]
 fn every_workload_survives_everything() {
     let names: Vec<&str> = WORKLOADS.iter().map(|(name, _)| *name).collect();
-    cut(&names, 600);
+    cut(&names, usize::MAX, 1500);
 }
 
 #[test]
 #[ignore = "half an hour: many random workloads"]
 fn many_random_workloads_survive() {
-    random_cuts(200, 250, 150);
+    random_cuts(200, 250, usize::MAX, 300);
 }

@@ -55,8 +55,11 @@ pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> (i32, Strin
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{program}: {error}; Debian's package e2fsprogs has it"));
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let (mut pipe, input) = (child.stdin.take().unwrap(), input.to_string());
+    // By another thread, so that neither end waits for the other with a full pipe.
+    let writer = std::thread::spawn(move || pipe.write_all(input.as_bytes()));
     let output = child.wait_with_output().unwrap();
+    let _ = writer.join().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code().unwrap_or(-1), text)

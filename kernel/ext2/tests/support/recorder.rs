@@ -212,8 +212,9 @@ impl Recorder {
         self.shell.commit().unwrap();
     }
 
-    /// Cuts the power at places of the log, `most` of them, and checks each. Prints how many there were.
-    pub(crate) fn cut(self, name: &str, most: usize, seed: u64) {
+    /// Cuts the power at `most` places of the log, and in about `tries` other orders of the writes between flushes, and checks
+    /// each. Prints how many there were.
+    pub(crate) fn cut(self, name: &str, most: usize, tries: usize, seed: u64) {
         let events = self.shell.disk.0.log.borrow().clone();
         let writes: Vec<usize> =
             (0..events.len()).filter(|&at| matches!(events[at], Event::Write { .. })).collect();
@@ -236,10 +237,9 @@ impl Recorder {
         }
         for (first, last) in intervals(&events) {
             let inside: Vec<usize> = writes.iter().copied().filter(|at| (first..last).contains(at)).collect();
-            let tries = (inside.len().min(12) * most)
-                .div_ceil(writes.len().max(1))
-                .max(usize::from(inside.len() > 1));
-            for _ in 0..tries {
+            let here = (inside.len() * tries).div_ceil(writes.len().max(1)).min(1 << inside.len().min(16));
+            let here = here.max(usize::from(inside.len() > 1));
+            for _ in 0..here {
                 let chance = random.below(9) + 1;
                 let chosen: Vec<usize> =
                     inside.iter().copied().filter(|_| random.below(10) < chance).collect();
