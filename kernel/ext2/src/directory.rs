@@ -251,16 +251,19 @@ impl<B: Blocks> Ext2<B> {
         Ok(())
     }
 
-    /// Whether a directory has no names but its own and its parent's.
+    /// Whether a directory has no names but its own and its parent's, and perhaps some that a power cut left.
     pub(crate) fn is_empty(&mut self, inode: &Inode) -> Result<bool> {
         for place in 0..self.directory_blocks(inode) {
             let block = self.directory_block(inode, place)?;
-            let bytes = self.store.read(block, Kind::Directory)?;
-            let other = dirent::walk(bytes, |record| {
-                (record.ino != 0 && !matches!(record.name(bytes), b"." | b"..")).then_some(())
-            })?;
-            if other.is_some() {
-                return Ok(false);
+            let mut at = 0;
+            while at < self.store.block_size {
+                let bytes = self.store.read(block, Kind::Directory)?;
+                let record = Record::read(bytes, at)?;
+                let is_name = record.ino != 0 && !matches!(record.name(bytes), b"." | b"..");
+                if is_name && !self.is_left_over(Ino(record.ino))? {
+                    return Ok(false);
+                }
+                at = record.end();
             }
         }
         Ok(true)

@@ -8,7 +8,7 @@ use abi::time::Timespec;
 use abi::{Errno, Result};
 use alloc::vec::Vec;
 
-use crate::directory::{NewName, first_block};
+use crate::directory::{Found, NewName, first_block};
 use crate::dirent;
 use crate::error::Outcome;
 use crate::inode::{Inode, SHORT_TARGET, flags};
@@ -28,8 +28,26 @@ impl<B: Blocks> Ext2<B> {
     pub fn lookup(&mut self, directory: Ino, name: &[u8]) -> Result<Ino> {
         let inode = self.directory(directory)?;
         let found = self.find_name(directory, &inode, name)?.ok_or(Errno::ENOENT)?;
+        if self.is_left_over(found.ino())? {
+            return Err(Errno::ENOENT);
+        }
         self.inode(found.ino())?;
         Ok(found.ino())
+    }
+
+    /// What has a name that is to be given; what a power cut left there is removed.
+    pub(crate) fn find_or_clear(
+        &mut self,
+        ino: Ino,
+        inode: &mut Inode,
+        name: &[u8],
+    ) -> Outcome<Option<Found>> {
+        let Some(found) = self.find_name(ino, inode, name)? else { return Ok(None) };
+        if !self.is_left_over(found.ino())? {
+            return Ok(Some(found));
+        }
+        self.remove_name(ino, inode, &found, name)?;
+        Ok(None)
     }
 
     /// Makes a file of any type.
@@ -43,7 +61,7 @@ impl<B: Blocks> Ext2<B> {
             if name.is_empty() {
                 return Err(Errno::ENOENT.into());
             }
-            if this.find_name(directory, &above, name)?.is_some() {
+            if this.find_or_clear(directory, &mut above, name)?.is_some() {
                 return Err(Errno::EEXIST.into());
             }
             let is_directory = node.mode & S_IFMT == S_IFDIR;
@@ -182,7 +200,7 @@ impl<B: Blocks> Ext2<B> {
             if inode.links >= LINKS_MAX {
                 return Err(Errno::EMLINK.into());
             }
-            if this.find_name(directory, &above, name)?.is_some() {
+            if this.find_or_clear(directory, &mut above, name)?.is_some() {
                 return Err(Errno::EEXIST.into());
             }
             inode.links += 1;

@@ -44,8 +44,8 @@ impl<B: Blocks> Ext2<B> {
         let removed = self.operate(|this| {
             let above = this.directory(from.directory)?;
             let source = this.find_name(from.directory, &above, from.name)?.ok_or(Errno::ENOENT)?;
-            let below = this.living_directory(to.directory)?;
-            let target = this.find_name(to.directory, &below, to.name)?;
+            let mut below = this.living_directory(to.directory)?;
+            let target = this.find_or_clear(to.directory, &mut below, to.name)?;
             if target.is_some_and(|target| target.ino() == source.ino()) {
                 return Ok(None);
             }

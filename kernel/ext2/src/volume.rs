@@ -253,6 +253,14 @@ impl<B: Blocks> Ext2<B> {
         }
     }
 
+    /// Whether a name leads to an unused inode because the power was cut and e2fsck has not been asked yet. It counts as none.
+    pub(crate) fn is_left_over(&mut self, ino: Ino) -> Result<bool> {
+        if self.condition == Condition::Clean || self.orphans.contains(&ino) {
+            return Ok(false);
+        }
+        Ok(self.any_inode(ino)?.links == 0)
+    }
+
     /// An inode, whatever it is.
     pub(crate) fn any_inode(&mut self, ino: Ino) -> Result<Inode> {
         let (block, at) = self.inode_place(ino)?;

@@ -432,3 +432,22 @@ fn a_failing_disk_loses_nothing_that_is_still_in_memory() {
     shell.close();
     check_clean(&image.0);
 }
+
+#[test]
+fn a_name_that_a_power_cut_left_counts_as_none() {
+    let image = image(&["-b", "1024"], 4096);
+    let mut shell = Shell::open(&image.0);
+    let folder = shell.create(ROOT, "d", FOLDER).unwrap();
+    let file = shell.create(folder, "f", FILE).unwrap();
+    shell.close();
+    debugfs(&image.0, &format!("clri <{}>\ndirty\n", file.0));
+    let mut shell = Shell::open(&image.0);
+    assert_eq!(shell.lookup(folder, "f"), Err(Errno::ENOENT));
+    let again = shell.create(folder, "f", FILE).unwrap();
+    assert_ne!(again, file, "the number stays taken");
+    shell.unlink(folder, "f").unwrap();
+    shell.remove_directory(ROOT, "d").unwrap();
+    shell.close();
+    let (code, text) = run("e2fsck", &["-fp", image.0.to_str().unwrap()], "");
+    assert!(code <= 1, "{text}");
+}
