@@ -131,6 +131,9 @@ impl Epoch {
 
     /// Gives a file a name in `lost+found` while the commit is carried out. Not too many fit.
     pub(crate) fn shelter(&mut self, ino: Ino) -> Result<Ordered> {
+        if self.shelters.contains(&ino) {
+            return Ok(Ordered::Fine);
+        }
         if self.shelters.len() >= SHELTERS {
             return Ok(Ordered::WouldCircle);
         }
