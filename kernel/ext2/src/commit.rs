@@ -3,10 +3,11 @@
 //! A commit takes everything that changed and sorts it into levels with a flush after each (docs/ext2.md and ADR 0011 say why this
 //! order and no other):
 //!
-//! 0. data of files (the caller's), blocks nothing on the disk leads to yet, bitmaps with what was taken;
-//! 1. inodes and blocks of numbers, but inodes that lost a name as they were;
-//! 2. directories; those that lost a name which a file has elsewhere in further levels;
-//! 3. inodes that lost a name as they are, shared attributes, bitmaps without what was freed.
+//! 0. data of files (the caller's), blocks nothing on the disk leads to yet, bitmaps with what was taken, shelters;
+//! 1. inodes that lost their last name, directories that grew, blocks of numbers;
+//! 2. directories, and inodes that nothing depends on; those that must come after others in further levels;
+//! 3. new inodes, those of a new directory's files one level later, and so on;
+//! 4. inodes that lost one of several names, shared attributes, bitmaps without what was freed; then shelters are taken down.
 //!
 //! The shell carries it out without holding the file system's lock; operations go on meanwhile and belong to the next commit.
 
@@ -15,24 +16,30 @@ use abi::{Errno, Result};
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 
-use crate::bytes::{clear_bits, get, low32, put, put16, put32};
+use crate::bytes::{clear_bits, get, low8, low16, low32, put, put16, put32, to32};
+use crate::dirent::{self, RECORD_MAX, Record};
+use crate::epoch::{Epoch, Levels, Moment};
 use crate::store::{Kind, Reach, Slot};
 use crate::superblock::field;
 use crate::types::{Access, BlockNo, Blocks, Carried, Commit, Ino, Purpose, Write};
-use crate::volume::{Closing, Ext2, Flight, SuperFirst};
+use crate::volume::{Closing, Ext2, Flight, SuperFirst, index};
 
 /// The level of new blocks and what was taken.
 const FIRST: usize = 0;
-/// The level of inodes.
+/// The level of inodes that directories depend on.
 const INODES: usize = 1;
 /// The first level of directories.
 const DIRECTORIES: usize = 2;
 
-/// Bytes that replace others in the early version of a block.
-struct Early {
+/// Bytes that are shown until a level in place of those in memory.
+struct Mask {
     at: usize,
     bytes: Vec<u8>,
+    until: usize,
 }
+
+/// A name in `lost+found` for a file that has none for a moment: `#` and the number, as e2fsck names what it finds.
+const SHELTER_NAME: usize = 11;
 
 impl<B: Blocks> Ext2<B> {
     /// Takes what changed, to be written. `None` if there is nothing. Until [`end_commit`](Self::end_commit) no other commit begins.
@@ -116,22 +123,29 @@ impl<B: Blocks> Ext2<B> {
     }
 
     fn collect(&mut self, purpose: Purpose) -> Result<Commit> {
-        let early = self.early_bytes()?;
-        let depths = self.epoch.depths()?;
-        let last = DIRECTORIES + depths.values().max().map_or(0, |deepest| deepest + 1).max(1);
+        let order = self.epoch.levels()?;
+        let masks = self.masks(&order)?;
+        let shelter = self.shelter_block()?;
         let mut levels: Vec<Vec<Write>> = Vec::new();
-        levels.try_reserve_exact(last + 3).map_err(|_| Errno::ENOMEM)?;
-        levels.resize_with(last + 1, Vec::new);
+        // Besides: shelters are taken down at the very end; the superblock has one or two.
+        levels.try_reserve_exact(order.last + 4).map_err(|_| Errno::ENOMEM)?;
+        levels.resize_with(order.last + 2, Vec::new);
         for slot in self.store.all() {
-            let early = early.get(&slot.block);
-            if slot.is_dirty
-                && let Some(level) = self.level(slot, &depths, last)
-            {
-                push(levels.get_mut(level), slot, Version::Early(early.map_or(&[], Vec::as_slice)))?;
+            let masks = masks.get(&slot.block).map_or(&[][..], Vec::as_slice);
+            if slot.is_dirty || !masks.is_empty() {
+                self.sort_in(&mut levels, slot, masks, &order)?;
             }
-            if early.is_some() || slot.freed.is_some() {
-                push(levels.get_mut(last), slot, Version::Last)?;
+            if slot.freed.is_some() {
+                push(&mut levels, order.last, slot, Version::Freed)?;
             }
+        }
+        if let Some(shelter) = shelter {
+            let finally = Write {
+                block: shelter.block,
+                bytes: crate::bytes::copy(self.store.read(shelter.block, Kind::Directory)?)?,
+            };
+            push_write(&mut levels, FIRST, shelter)?;
+            push_write(&mut levels, order.last + 1, finally)?;
         }
         let mut data = Vec::new();
         data.try_reserve_exact(self.epoch.data.len()).map_err(|_| Errno::ENOMEM)?;
@@ -152,43 +166,97 @@ impl<B: Blocks> Ext2<B> {
         Ok(Commit { data, levels })
     }
 
-    /// The level of a changed block. The superblock has one of its own if it goes first.
-    fn level(&self, slot: &Slot, depths: &HashMap<BlockNo, usize>, last: usize) -> Option<usize> {
-        if slot.reach == Reach::Fresh {
-            return Some(FIRST);
-        }
-        Some(match slot.kind {
-            Kind::Super if self.super_first == SuperFirst::Yes => return None,
+    /// Puts a changed block into its level, or into several if parts of it are shown later. The superblock has a level of its own
+    /// if it goes first.
+    fn sort_in(&self, levels: &mut [Vec<Write>], slot: &Slot, masks: &[Mask], order: &Levels) -> Result<()> {
+        let level = match slot.kind {
+            _ if slot.reach == Reach::Fresh => FIRST,
+            Kind::Super if self.super_first == SuperFirst::Yes => return Ok(()),
             Kind::Super | Kind::Descriptors | Kind::Bitmap => FIRST,
-            Kind::Inodes | Kind::Pointers | Kind::Target => INODES,
-            Kind::Directory => DIRECTORIES + depths.get(&slot.block).copied().unwrap_or(0),
-            Kind::Attributes => last,
-        })
+            Kind::Inodes if self.epoch.early.contains(&slot.block) => INODES,
+            Kind::Inodes if masks.is_empty() => DIRECTORIES,
+            Kind::Inodes => masks.iter().map(|mask| mask.until).min().unwrap_or(order.last),
+            Kind::Pointers | Kind::Target => INODES,
+            Kind::Directory => order.of(Moment::Block(slot.block)),
+            Kind::Attributes => order.last,
+        };
+        push(levels, level, slot, Version::Masked(masks, level))?;
+        for (nth, mask) in masks.iter().enumerate() {
+            let is_first = masks.iter().take(nth).all(|other| other.until != mask.until);
+            if is_first && mask.until > level {
+                push(levels, mask.until, slot, Version::Masked(masks, mask.until))?;
+            }
+        }
+        Ok(())
     }
 
-    /// What blocks have in their early version that they do not have in the last one.
-    fn early_bytes(&mut self) -> Result<HashMap<BlockNo, Vec<Early>>> {
-        let mut early: HashMap<BlockNo, Vec<Early>> = HashMap::new();
-        let mut add = |block, at, bytes: &[u8]| -> Result<()> {
-            early.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            let list = early.entry(block).or_default();
+    /// What inodes show until later.
+    fn masks(&mut self, order: &Levels) -> Result<HashMap<BlockNo, Vec<Mask>>> {
+        let epoch = core::mem::take(&mut self.epoch);
+        let masks = self.masks_of(&epoch, order);
+        self.epoch = epoch;
+        masks
+    }
+
+    fn masks_of(&mut self, epoch: &Epoch, order: &Levels) -> Result<HashMap<BlockNo, Vec<Mask>>> {
+        let mut masks: HashMap<BlockNo, Vec<Mask>> = HashMap::new();
+        let length = index(self.geometry.inode_size);
+        let mut add = |(block, at): (BlockNo, usize), bytes: Vec<u8>, until: usize| -> Result<()> {
+            masks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            let list = masks.entry(block).or_default();
             list.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            list.push(Early { at, bytes: crate::bytes::copy(bytes)? });
+            list.push(Mask { at, bytes, until });
             Ok(())
         };
-        let (held, patches) =
-            (core::mem::take(&mut self.epoch.held), core::mem::take(&mut self.epoch.patches));
-        let mut result = Ok(());
-        for (&ino, bytes) in &held {
-            result =
-                result.and_then(|()| self.inode_place(ino)).and_then(|(block, at)| add(block, at, bytes));
+        for (&ino, held) in &epoch.held {
+            add(self.inode_place(ino)?, crate::bytes::copy(&held.bytes)?, order.until(held.until))?;
         }
-        for patch in &patches {
-            result = result.and_then(|()| add(patch.block, patch.at, &patch.bytes));
+        for &ino in &epoch.new {
+            add(self.inode_place(ino)?, crate::bytes::zeroes(length)?, order.of(Moment::New(ino)))?;
         }
-        self.epoch.held = held;
-        self.epoch.patches = patches;
-        result.map(|()| early)
+        Ok(masks)
+    }
+
+    /// A block of `lost+found` with names for files that have none in between. Without such a directory, or room in it, they go
+    /// without: e2fsck then wants to be asked about them.
+    fn shelter_block(&mut self) -> Result<Option<Write>> {
+        if self.epoch.shelters.is_empty() {
+            return Ok(None);
+        }
+        let Ok(directory) = self.lookup(Ino::ROOT, b"lost+found") else { return Ok(None) };
+        let Ok(inode) = self.directory(directory) else { return Ok(None) };
+        let needed = dirent::needed(SHELTER_NAME) * self.epoch.shelters.len();
+        for place in 0..self.directory_blocks(&inode) {
+            let block = self.directory_block(&inode, place)?;
+            let bytes = crate::bytes::copy(self.store.read(block, Kind::Directory)?)?;
+            let is_dirty = self.store.present(block).is_none_or(|slot| slot.is_dirty);
+            if let (false, Some(room)) = (is_dirty, dirent::find_room(&bytes, needed)?) {
+                return Ok(Some(Write { block, bytes: self.with_shelters(bytes, room)? }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Names for all shelters at the end of one record.
+    fn with_shelters(&mut self, mut bytes: Vec<u8>, room: Record) -> Result<Vec<u8>> {
+        let kept = room.length - room.spare();
+        if kept > 0 {
+            put16(&mut bytes, room.at + 4, low16(to32(kept)));
+        }
+        let mut at = room.at + kept;
+        for nth in 0..self.epoch.shelters.len() {
+            let Some(&ino) = self.epoch.shelters.get(nth) else { break };
+            let mode = self.any_inode(ino)?.mode;
+            let kind = if self.geometry.has_file_types() { dirent::kind_of(mode) } else { 0 };
+            let is_last = nth + 1 == self.epoch.shelters.len();
+            let length = if is_last { room.end() - at } else { dirent::needed(SHELTER_NAME) };
+            let mut record = [0; RECORD_MAX];
+            let name = shelter_name(ino);
+            let used = dirent::encode(&mut record, ino.0, length, &name, kind);
+            put(&mut bytes, at, record.get(..used).unwrap_or_default());
+            at += length;
+        }
+        Ok(bytes)
     }
 
     /// A level that has only the superblock.
@@ -217,25 +285,45 @@ enum State {
     Closed,
 }
 
+/// The number with zeroes in front, so that all names have one length.
+fn shelter_name(ino: Ino) -> [u8; SHELTER_NAME] {
+    let mut name = [b'#'; SHELTER_NAME];
+    let mut rest = ino.0;
+    for digit in name.iter_mut().skip(1).rev() {
+        *digit = b'0' + low8(rest % 10);
+        rest /= 10;
+    }
+    name
+}
+
 /// Which bytes of a block are written.
 #[derive(Clone, Copy)]
 enum Version<'a> {
-    /// Those in memory but for these.
-    Early(&'a [Early]),
-    /// Those in memory, without the bits that are freed.
-    Last,
+    /// Those in memory but for what is shown only after this level.
+    Masked(&'a [Mask], usize),
+    /// Those in memory without the bits that are freed.
+    Freed,
 }
 
 /// Adds a block to a level.
-fn push(level: Option<&mut Vec<Write>>, slot: &Slot, version: Version<'_>) -> Result<()> {
-    let Some(level) = level else { return Err(Errno::EIO) };
+fn push(levels: &mut [Vec<Write>], level: usize, slot: &Slot, version: Version<'_>) -> Result<()> {
     let mut bytes = crate::bytes::copy(&slot.bytes)?;
     match (version, &slot.freed) {
-        (Version::Early(early), _) => early.iter().for_each(|early| put(&mut bytes, early.at, &early.bytes)),
-        (Version::Last, Some(freed)) => clear_bits(&mut bytes, freed),
-        (Version::Last, None) => {}
+        (Version::Masked(masks, level), _) => {
+            masks
+                .iter()
+                .filter(|mask| mask.until > level)
+                .for_each(|mask| put(&mut bytes, mask.at, &mask.bytes));
+        }
+        (Version::Freed, Some(freed)) => clear_bits(&mut bytes, freed),
+        (Version::Freed, None) => {}
     }
+    push_write(levels, level, Write { block: slot.block, bytes })
+}
+
+fn push_write(levels: &mut [Vec<Write>], level: usize, write: Write) -> Result<()> {
+    let level = levels.get_mut(level).ok_or(Errno::EIO)?;
     level.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-    level.push(Write { block: slot.block, bytes });
+    level.push(write);
     Ok(())
 }

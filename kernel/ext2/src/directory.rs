@@ -7,7 +7,7 @@
 use abi::{Errno, Result};
 
 use crate::dirent::{self, RECORD_MAX, Record};
-use crate::error::{Failure, Outcome};
+use crate::error::Outcome;
 use crate::index::Index;
 use crate::inode::{Inode, flags};
 use crate::store::{Kind, Reach};
@@ -113,7 +113,6 @@ impl<B: Blocks> Ext2<B> {
 
     /// Adds a name that is not there. Returns the block that has it now. The caller stores the directory's inode.
     pub(crate) fn add_name(&mut self, ino: Ino, inode: &mut Inode, new: &NewName<'_>) -> Outcome<BlockNo> {
-        self.no_patches()?;
         inode.flags &= !flags::INDEX;
         let needed = dirent::needed(new.name.len());
         let (place, block) = match self.find_room(ino, inode, needed)? {
@@ -124,6 +123,22 @@ impl<B: Blocks> Ext2<B> {
         self.insert(block, &room.ok_or(Errno::EUCLEAN)?, new)?;
         self.update_index(ino, inode, place, new.name, Index::add)?;
         Ok(block)
+    }
+
+    /// As `add_name`, in the block of a name that was just removed if there is room.
+    pub(crate) fn add_name_near(
+        &mut self,
+        ino: Ino,
+        inode: &mut Inode,
+        new: &NewName<'_>,
+        near: &Found,
+    ) -> Outcome<BlockNo> {
+        let needed = dirent::needed(new.name.len());
+        let bytes = self.store.read(near.block, Kind::Directory)?;
+        let Some(room) = dirent::find_room(bytes, needed)? else { return self.add_name(ino, inode, new) };
+        self.insert(near.block, &room, new)?;
+        self.update_index(ino, inode, near.place, new.name, Index::add)?;
+        Ok(near.block)
     }
 
     /// A block of the directory with so much room.
@@ -185,7 +200,6 @@ impl<B: Blocks> Ext2<B> {
 
     /// Gives a name to another file.
     pub(crate) fn replace_name(&mut self, found: &Found, ino: Ino, mode: u32) -> Outcome<()> {
-        self.no_patches()?;
         let kind = if self.geometry.has_file_types() { dirent::kind_of(mode) } else { 0 };
         self.store.write(found.block, Kind::Directory, found.record.at, &ino.0.to_le_bytes())?;
         Ok(self.store.write(found.block, Kind::Directory, found.record.at + 7, &[kind])?)
@@ -199,7 +213,6 @@ impl<B: Blocks> Ext2<B> {
         found: &Found,
         name: &[u8],
     ) -> Outcome<()> {
-        self.no_patches()?;
         inode.flags &= !flags::INDEX;
         let at = found.record.at;
         let bytes = self.store.read(found.block, Kind::Directory)?;
@@ -238,24 +251,19 @@ impl<B: Blocks> Ext2<B> {
         Ok(())
     }
 
-    /// Notes that a block of the directory is empty.
-    pub(crate) fn note_room(&mut self, ino: Ino, place: u32) {
-        let room = self.store.block_size;
-        if self.indexes.change(ino).is_some_and(|index| index.set_room(place, room).is_err()) {
-            self.indexes.forget(ino);
-        }
-    }
-
-    /// Whether a directory has no names but its own and its parent's.
+    /// Whether a directory has no names but its own and its parent's, and perhaps some that a power cut left.
     pub(crate) fn is_empty(&mut self, inode: &Inode) -> Result<bool> {
         for place in 0..self.directory_blocks(inode) {
             let block = self.directory_block(inode, place)?;
-            let bytes = self.store.read(block, Kind::Directory)?;
-            let other = dirent::walk(bytes, |record| {
-                (record.ino != 0 && !matches!(record.name(bytes), b"." | b"..")).then_some(())
-            })?;
-            if other.is_some() {
-                return Ok(false);
+            let mut at = 0;
+            while at < self.store.block_size {
+                let bytes = self.store.read(block, Kind::Directory)?;
+                let record = Record::read(bytes, at)?;
+                let is_name = record.ino != 0 && !matches!(record.name(bytes), b"." | b"..");
+                if is_name && !self.is_left_over(Ino(record.ino))? {
+                    return Ok(false);
+                }
+                at = record.end();
             }
         }
         Ok(true)
@@ -277,11 +285,6 @@ impl<B: Blocks> Ext2<B> {
     /// Whether nothing on the disk leads to a block yet.
     pub(crate) fn is_fresh(&mut self, block: BlockNo) -> bool {
         self.store.present(block).is_some_and(|slot| slot.reach == Reach::Fresh)
-    }
-
-    /// Directories must not change while bytes of one are to be written in two steps.
-    fn no_patches(&self) -> Outcome<()> {
-        if self.epoch.has_patches() { Err(Failure::CommitFirst) } else { Ok(()) }
     }
 
     /// Lists a directory from a position on: 0, or one that an earlier listing told. Returns the position to go on from.

@@ -116,10 +116,14 @@ impl Indexes {
 
     /// Drops all; returns about how many bytes.
     pub(crate) fn clear(&mut self) -> usize {
-        let bytes =
-            self.all.values().map(|index| index.names.capacity() * 9 + index.rooms.capacity() * 4).sum();
+        let bytes = self.memory();
         self.all = HashMap::new();
         bytes
+    }
+
+    /// Bytes that indexes take.
+    pub(crate) fn memory(&self) -> usize {
+        self.all.values().map(|index| index.names.capacity() * 9 + index.rooms.capacity() * 4).sum()
     }
 }
 

@@ -20,6 +20,7 @@
 //! - `truncation`: taking blocks from files, removing files, holes.
 //! - `attributes`: changing attributes, extended attributes.
 //! - `directory`: one directory.
+//! - `order`: which order of writes follows from names.
 //! - `names`: making, linking, unlinking.
 //! - `rename`: moving and exchanging.
 //! - `commit`: the order of writes.
@@ -53,6 +54,7 @@ mod mapping;
 mod truncation;
 mod attributes;
 mod directory;
+mod order;
 mod names;
 mod rename;
 mod commit;

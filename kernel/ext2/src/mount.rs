@@ -143,7 +143,7 @@ impl<B: Blocks> Ext2<B> {
         self.free_inodes = 0;
         self.check_groups().map_err(Errno::from)?;
         for number in 0..self.geometry.groups {
-            self.remove_nameless(number, now)?;
+            self.empty_nameless(number, now)?;
         }
         Ok(())
     }
@@ -163,8 +163,9 @@ impl<B: Blocks> Ext2<B> {
         Ok(())
     }
 
-    /// Frees inodes of a group that are taken and have no name: files that were used without one, and some that never were.
-    fn remove_nameless(&mut self, number: u32, now: Timespec) -> Result<()> {
+    /// Frees what files of a group have that were used without a name. Their numbers stay taken until e2fsck frees them, since some
+    /// name that the power cut left behind may still lead there.
+    fn empty_nameless(&mut self, number: u32, now: Timespec) -> Result<()> {
         let bitmap = self.group(number)?.inode_bitmap;
         let bitmap = self.block(bitmap)?;
         let bits = crate::bytes::copy(self.store.read(bitmap, Kind::Bitmap)?)?;
@@ -173,9 +174,12 @@ impl<B: Blocks> Ext2<B> {
             if ino.0 < self.geometry.first_inode || !test_bit(&bits, bit) {
                 continue;
             }
-            if self.any_inode(ino).is_ok_and(|inode| inode.links == 0) {
+            if self
+                .any_inode(ino)
+                .is_ok_and(|inode| inode.links == 0 && inode.deleted != 0 && inode.sectors != 0)
+            {
                 // What is damaged otherwise stays for e2fsck.
-                let _ = self.attempt(|this| this.remove_file(ino, now));
+                let _ = self.attempt(|this| this.empty_file(ino, now).map(|_| ()));
             }
         }
         Ok(())

@@ -8,13 +8,13 @@ use abi::time::Timespec;
 use abi::{Errno, Result};
 use alloc::vec::Vec;
 
-use crate::directory::{NewName, first_block};
+use crate::directory::{Found, NewName, first_block};
 use crate::dirent;
-use crate::epoch::{Added, Ordered};
-use crate::error::{Failure, Outcome};
+use crate::error::Outcome;
 use crate::inode::{Inode, SHORT_TARGET, flags};
+use crate::order::{Loss, Spot};
 use crate::store::Kind;
-use crate::types::{BlockNo, Blocks, Ino, NewNode, Removed, Reserve};
+use crate::types::{Blocks, Ino, NewNode, Removed, Reserve};
 use crate::volume::Ext2;
 
 /// The most names a file can have (`EXT2_LINK_MAX`).
@@ -28,8 +28,26 @@ impl<B: Blocks> Ext2<B> {
     pub fn lookup(&mut self, directory: Ino, name: &[u8]) -> Result<Ino> {
         let inode = self.directory(directory)?;
         let found = self.find_name(directory, &inode, name)?.ok_or(Errno::ENOENT)?;
+        if self.is_left_over(found.ino())? {
+            return Err(Errno::ENOENT);
+        }
         self.inode(found.ino())?;
         Ok(found.ino())
+    }
+
+    /// What has a name that is to be given; what a power cut left there is removed.
+    pub(crate) fn find_or_clear(
+        &mut self,
+        ino: Ino,
+        inode: &mut Inode,
+        name: &[u8],
+    ) -> Outcome<Option<Found>> {
+        let Some(found) = self.find_name(ino, inode, name)? else { return Ok(None) };
+        if !self.is_left_over(found.ino())? {
+            return Ok(Some(found));
+        }
+        self.remove_name(ino, inode, &found, name)?;
+        Ok(None)
     }
 
     /// Makes a file of any type.
@@ -43,7 +61,7 @@ impl<B: Blocks> Ext2<B> {
             if name.is_empty() {
                 return Err(Errno::ENOENT.into());
             }
-            if this.find_name(directory, &above, name)?.is_some() {
+            if this.find_or_clear(directory, &mut above, name)?.is_some() {
                 return Err(Errno::EEXIST.into());
             }
             let is_directory = node.mode & S_IFMT == S_IFDIR;
@@ -53,7 +71,7 @@ impl<B: Blocks> Ext2<B> {
             let (ino, _) = this.make_inode(directory, &above, node)?;
             let new = NewName { name, ino, mode: node.mode, reserve: node.reserve };
             let block = this.add_name(directory, &mut above, &new)?;
-            this.epoch.note_added(ino, Added { block, directory })?;
+            this.name_added(ino, Spot { directory, block })?;
             above.links += u16::from(is_directory);
             this.touch(directory, &mut above, node.now)?;
             Ok(ino)
@@ -83,6 +101,7 @@ impl<B: Blocks> Ext2<B> {
 
     fn make_inode(&mut self, directory: Ino, above: &Inode, node: &NewNode<'_>) -> Outcome<(Ino, Inode)> {
         let ino = self.take_inode(directory, above, node.mode)?;
+        self.epoch.note_new(ino)?;
         self.clear_inode(ino)?;
         let extra = self.new_extra();
         let mut inode = Inode::new(node.mode, node.user, node.group, node.now, extra);
@@ -181,7 +200,7 @@ impl<B: Blocks> Ext2<B> {
             if inode.links >= LINKS_MAX {
                 return Err(Errno::EMLINK.into());
             }
-            if this.find_name(directory, &above, name)?.is_some() {
+            if this.find_or_clear(directory, &mut above, name)?.is_some() {
                 return Err(Errno::EEXIST.into());
             }
             inode.links += 1;
@@ -190,7 +209,7 @@ impl<B: Blocks> Ext2<B> {
             this.put_inode(ino, &inode)?;
             let block =
                 this.add_name(directory, &mut above, &NewName { name, ino, mode: inode.mode, reserve })?;
-            this.epoch.note_added(ino, Added { block, directory })?;
+            this.name_added(ino, Spot { directory, block })?;
             Ok(this.touch(directory, &mut above, now)?)
         })?;
         self.orphans.remove(&ino);
@@ -206,12 +225,14 @@ impl<B: Blocks> Ext2<B> {
         let removed = self.operate(|this| {
             let mut above = this.directory(directory)?;
             let found = this.find_name(directory, &above, name)?.ok_or(Errno::ENOENT)?;
-            let inode = this.inode(found.ino())?;
+            let mut inode = this.inode(found.ino())?;
             if inode.is_directory() {
                 return Err(Errno::EISDIR.into());
             }
             this.remove_name(directory, &mut above, &found, name)?;
-            let removed = this.lose_name(found.ino(), inode, found.block, now)?;
+            inode.changed = now;
+            let removed =
+                this.lose_name(found.ino(), inode, Spot { directory, block: found.block }, Loss::Unlinked)?;
             this.touch(directory, &mut above, now)?;
             Ok(removed)
         })?;
@@ -233,7 +254,7 @@ impl<B: Blocks> Ext2<B> {
         let removed = self.operate(|this| {
             let mut above = this.directory(directory)?;
             let found = this.find_name(directory, &above, name)?.ok_or(Errno::ENOENT)?;
-            let inode = this.directory(found.ino())?;
+            let mut inode = this.directory(found.ino())?;
             if found.ino() == Ino::ROOT || found.ino() == directory {
                 return Err(Errno::EBUSY.into());
             }
@@ -241,39 +262,15 @@ impl<B: Blocks> Ext2<B> {
                 return Err(Errno::ENOTEMPTY.into());
             }
             this.remove_name(directory, &mut above, &found, name)?;
-            let removed = this.lose_name(found.ino(), inode, found.block, now)?;
+            inode.changed = now;
+            let removed =
+                this.lose_name(found.ino(), inode, Spot { directory, block: found.block }, Loss::Unlinked)?;
             above.links = above.links.saturating_sub(1);
             this.touch(directory, &mut above, now)?;
             Ok(removed)
         })?;
         self.note_removed(removed);
         Ok(removed)
-    }
-
-    /// Counts one name less. The disk keeps the inode as it is until the name in `block` is gone from it, and the name goes
-    /// only after those that the file got elsewhere are there.
-    pub(crate) fn lose_name(
-        &mut self,
-        ino: Ino,
-        inode: Inode,
-        block: BlockNo,
-        now: Timespec,
-    ) -> Outcome<Removed> {
-        let mut inode = inode;
-        let is_new = self.is_new(ino)?;
-        if !is_new {
-            let bytes = self.inode_bytes(ino)?;
-            self.epoch.hold(ino, &bytes)?;
-        }
-        inode.links = if inode.is_directory() { 0 } else { inode.links.saturating_sub(1) };
-        inode.changed = now;
-        if inode.links == 0 {
-            inode.deleted = self.deletion_time(now);
-        } else if !is_new && self.epoch.remove_after_added(ino, block)? == Ordered::WouldCircle {
-            return Err(Failure::CommitFirst);
-        }
-        self.put_inode(ino, &inode)?;
-        Ok(Removed { ino, links: u32::from(inode.links) })
     }
 
     /// What `i_dtime` says of a file that is gone: never so small that e2fsck would take it for the number of an inode.

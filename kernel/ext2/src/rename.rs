@@ -1,19 +1,20 @@
 //! Renaming, the one operation that changes two directories.
 //!
-//! What the disk may show in between: a file that moves has both names before it has one, so it is never lost; a directory has
-//! none before it has the new one, because e2fsck does not repair by itself a directory with two names, and puts one without
-//! into lost+found. A name that is replaced is changed in place. If both names are in one block, nobody sees anything in between.
+//! What the disk may show in between: a name that moves is at both places before it is at one; a name that is replaced leads to
+//! one of the two files at every moment. Within one block, nobody sees anything in between, and a name that stays in its directory
+//! stays in its block if it fits. The one thing that no order of writes can do is to move a directory over two blocks so that
+//! e2fsck needs nobody's advice: see docs/ext2.md.
 
+use abi::Errno;
 use abi::time::Timespec;
-use abi::{Errno, Result};
 
 use crate::directory::{Found, NewName};
-use crate::dirent;
-use crate::epoch::{Added, Ordered, Patch};
+use crate::epoch::Moment;
 use crate::error::{Failure, Outcome};
 use crate::inode::Inode;
 use crate::names::LINKS_MAX;
-use crate::types::{BlockNo, Blocks, Ino, Removed, Renaming, Reserve};
+use crate::order::{Loss, Spot};
+use crate::types::{Blocks, Ino, Removed, Renaming, Reserve};
 use crate::volume::Ext2;
 
 /// A name in a directory.
@@ -43,8 +44,8 @@ impl<B: Blocks> Ext2<B> {
         let removed = self.operate(|this| {
             let above = this.directory(from.directory)?;
             let source = this.find_name(from.directory, &above, from.name)?.ok_or(Errno::ENOENT)?;
-            let below = this.living_directory(to.directory)?;
-            let target = this.find_name(to.directory, &below, to.name)?;
+            let mut below = this.living_directory(to.directory)?;
+            let target = this.find_or_clear(to.directory, &mut below, to.name)?;
             if target.is_some_and(|target| target.ino() == source.ino()) {
                 return Ok(None);
             }
@@ -58,31 +59,11 @@ impl<B: Blocks> Ext2<B> {
                 (_, Some(target)) => this.replace(from, to, &source, &target, now).map(Some),
                 (_, None) => this.move_name(from, to, &source, reserve, now).map(|()| None),
             }
-        });
-        match removed {
-            Ok(Some(removed)) => self.note_removed(removed),
-            Err(Failure::CommitFirst) if how != Renaming::Exchange => self.make_room(to, reserve)?,
-            _ => {}
+        })?;
+        if let Some(removed) = removed {
+            self.note_removed(removed);
         }
-        removed
-    }
-
-    /// A directory can only move into a block that the disk knows (see `order_move`). If there is none with room, the directory
-    /// gets one here, so that after the commit that was asked for there will be.
-    fn make_room(&mut self, to: Place<'_>, reserve: Reserve) -> Outcome<()> {
-        if self.store.dirty() >= self.dirty_limit {
-            return Ok(());
-        }
-        self.operate(|this| {
-            let mut inode = this.living_directory(to.directory)?;
-            let has_name = this.find_name(to.directory, &inode, to.name)?.is_some();
-            if has_name || this.find_room(to.directory, &inode, dirent::needed(to.name.len()))?.is_some() {
-                return Ok(());
-            }
-            let (place, _) = this.add_block(to.directory, &mut inode, reserve)?;
-            this.note_room(to.directory, place);
-            Ok(this.put_inode(to.directory, &inode)?)
-        })
+        Ok(removed)
     }
 
     /// Renames to a name that is not there.
@@ -96,19 +77,28 @@ impl<B: Blocks> Ext2<B> {
     ) -> Outcome<()> {
         let ino = source.ino();
         let mut inode = self.inode(ino)?;
+        let new = NewName { name: to.name, ino, mode: inode.mode, reserve };
         let mut below = self.directory(to.directory)?;
-        if inode.is_directory() && from.directory != to.directory {
+        if from.directory == to.directory {
+            // Away first, so that the new name can have the room of the old one, in the same block.
+            self.remove_name(from.directory, &mut below, source, from.name)?;
+            let block = self.add_name_near(to.directory, &mut below, &new, source)?;
+            self.touch(to.directory, &mut below, now)?;
+            self.order_move(ino, from.directory, source, Spot { directory: to.directory, block })?;
+            inode.changed = now;
+            return Ok(self.put_inode(ino, &inode)?);
+        }
+        if inode.is_directory() {
             self.check_move(ino, to.directory)?;
             if below.links >= LINKS_MAX {
                 return Err(Errno::EMLINK.into());
             }
             below.links += 1;
         }
-        let new = NewName { name: to.name, ino, mode: inode.mode, reserve };
         let block = self.add_name(to.directory, &mut below, &new)?;
         self.touch(to.directory, &mut below, now)?;
-        self.order_move(ino, &inode, source.block, Added { block, directory: to.directory })?;
-        self.leave(from, &mut inode, ino, to.directory, now)
+        self.order_move(ino, from.directory, source, Spot { directory: to.directory, block })?;
+        self.leave(from, &mut inode, source, to.directory, now)
     }
 
     /// Renames to a name that is there.
@@ -122,20 +112,11 @@ impl<B: Blocks> Ext2<B> {
     ) -> Outcome<Removed> {
         let (ino, victim) = (source.ino(), target.ino());
         let mut inode = self.inode(ino)?;
-        let lost = self.inode(victim)?;
-        if lost.is_directory() && !inode.is_directory() {
-            return Err(Errno::EISDIR.into());
-        }
-        if inode.is_directory() {
-            if !lost.is_directory() {
-                return Err(Errno::ENOTDIR.into());
-            }
-            if !self.is_empty(&lost)? {
-                return Err(Errno::ENOTEMPTY.into());
-            }
-            if from.directory != to.directory {
-                self.check_move(ino, to.directory)?;
-            }
+        let mut lost = self.inode(victim)?;
+        self.check_replace(ino, &inode, &lost, from.directory, to.directory)?;
+        // A file that the disk does not know yet could be lost with the name it replaces.
+        if self.is_new(ino)? && !self.is_new(victim)? {
+            return Err(Failure::CommitFirst);
         }
         self.replace_name(target, ino, inode.mode)?;
         let mut below = self.directory(to.directory)?;
@@ -144,10 +125,22 @@ impl<B: Blocks> Ext2<B> {
             below.links = below.links.saturating_sub(1);
         }
         self.touch(to.directory, &mut below, now)?;
-        let removed = self.lose_name(victim, lost, target.block, now)?;
-        self.order_move(ino, &inode, source.block, Added { block: target.block, directory: to.directory })?;
-        self.leave(from, &mut inode, ino, to.directory, now)?;
+        lost.changed = now;
+        let spot = Spot { directory: to.directory, block: target.block };
+        let removed = self.lose_name(victim, lost, spot, Loss::Replaced)?;
+        self.order_move(ino, from.directory, source, spot)?;
+        self.leave(from, &mut inode, source, to.directory, now)?;
         Ok(removed)
+    }
+
+    fn check_replace(&mut self, ino: Ino, inode: &Inode, lost: &Inode, from: Ino, to: Ino) -> Outcome<()> {
+        match (inode.is_directory(), lost.is_directory()) {
+            (false, true) => Err(Errno::EISDIR.into()),
+            (true, false) => Err(Errno::ENOTDIR.into()),
+            (true, true) if !self.is_empty(lost)? => Err(Errno::ENOTEMPTY.into()),
+            (true, true) if from != to => self.check_move(ino, to),
+            _ => Ok(()),
+        }
     }
 
     /// Takes the old name away, and tells a directory its new parent.
@@ -155,57 +148,50 @@ impl<B: Blocks> Ext2<B> {
         &mut self,
         from: Place<'_>,
         inode: &mut Inode,
-        ino: Ino,
+        source: &Found,
         parent: Ino,
         now: Timespec,
     ) -> Outcome<()> {
         let mut above = self.directory(from.directory)?;
-        // Found again, since a name that was added beside it may have taken the end of its record.
-        let source = self.find_name(from.directory, &above, from.name)?.ok_or(Errno::EUCLEAN)?;
-        self.remove_name(from.directory, &mut above, &source, from.name)?;
+        self.remove_name(from.directory, &mut above, source, from.name)?;
         if inode.is_directory() && from.directory != parent {
-            self.set_parent(ino, parent)?;
+            self.set_parent(source.ino(), parent)?;
             above.links = above.links.saturating_sub(1);
         }
         self.touch(from.directory, &mut above, now)?;
         inode.changed = now;
-        Ok(self.put_inode(ino, inode)?)
+        Ok(self.put_inode(source.ino(), inode)?)
     }
 
-    /// Orders the writes of the block that loses a name and the one that gets it.
-    fn order_move(&mut self, ino: Ino, inode: &Inode, old: BlockNo, added: Added) -> Outcome<()> {
-        self.epoch.note_added(ino, added)?;
-        if self.is_new(ino)? {
-            // The disk knows no name of it that could be lost or be one too many.
-            return Ok(());
-        }
-        let ordered = if !inode.is_directory() {
-            self.epoch.remove_after_added(ino, old)?
-        } else if old == added.block {
-            Ordered::Fine
-        } else if self.is_fresh(added.block) {
-            // The name would be on the disk as soon as the block is, before the old one is gone. With an empty block on the
-            // disk first, there is an order.
-            return Err(Failure::CommitFirst);
-        } else {
-            self.epoch.precede(old, added.block)?
-        };
-        if ordered == Ordered::WouldCircle { Err(Failure::CommitFirst) } else { Ok(()) }
+    /// The new name before the old one goes. Of a file that the disk does not know, there is no old one.
+    fn order_move(&mut self, ino: Ino, directory: Ino, source: &Found, to: Spot) -> Outcome<()> {
+        self.name_added(ino, to)?;
+        if self.is_new(ino)? { Ok(()) } else { self.name_left(ino, Spot { directory, block: source.block }) }
     }
 
-    /// Refuses to move a directory into itself.
-    fn check_move(&mut self, ino: Ino, to: Ino) -> Result<()> {
+    /// Refuses to move a directory into itself; and, until a commit, to move one again or below one that was just moved: a disk
+    /// that has only a part of several such moves could have directories in a circle, which nobody finds again.
+    fn check_move(&mut self, ino: Ino, to: Ino) -> Outcome<()> {
         let mut above = to;
+        let mut meets_moved = self.epoch.has_moved(ino);
         for _ in 0..=self.geometry.inodes {
             if above == ino {
-                return Err(Errno::EINVAL);
+                return Err(Errno::EINVAL.into());
             }
             if above == Ino::ROOT {
-                return Ok(());
+                if self.is_new(ino)? {
+                    return Ok(());
+                }
+                return if meets_moved {
+                    Err(Failure::CommitFirst)
+                } else {
+                    Ok(self.epoch.note_moved(ino)?)
+                };
             }
+            meets_moved |= self.epoch.has_moved(above);
             above = self.parent(above)?;
         }
-        Err(Errno::EUCLEAN)
+        Err(Errno::EUCLEAN.into())
     }
 
     /// Lets two names change their files.
@@ -213,6 +199,10 @@ impl<B: Blocks> Ext2<B> {
         let ((first_directory, first), (second_directory, second)) = (one, other);
         let mut inodes = [self.inode(first.ino())?, self.inode(second.ino())?];
         let [a, b] = [inodes[0].is_directory(), inodes[1].is_directory()];
+        if self.is_new(first.ino())? != self.is_new(second.ino())? {
+            // The old one's name would lead to nothing until the new one is on the disk.
+            return Err(Failure::CommitFirst);
+        }
         if first_directory != second_directory {
             if a {
                 self.check_move(first.ino(), second_directory)?;
@@ -226,16 +216,8 @@ impl<B: Blocks> Ext2<B> {
                 self.move_link(loses, gains)?;
             }
         }
-        let is_apart = first.block != second.block;
-        if is_apart && (self.epoch.has_order() || self.is_fresh(first.block) || self.is_fresh(second.block)) {
-            return Err(Failure::CommitFirst);
-        }
         self.replace_name(first, second.ino(), inodes[1].mode)?;
         self.replace_name(second, first.ino(), inodes[0].mode)?;
-        for (found, directory) in [(first, second_directory), (second, first_directory)] {
-            let block = if found.block == first.block { second.block } else { first.block };
-            self.epoch.note_added(found.ino(), Added { block, directory })?;
-        }
         if first_directory != second_directory {
             if a {
                 self.set_parent(first.ino(), second_directory)?;
@@ -252,17 +234,22 @@ impl<B: Blocks> Ext2<B> {
             let mut above = self.directory(directory)?;
             self.touch(directory, &mut above, now)?;
         }
-        if is_apart { self.order_exchange(first, second, a || b) } else { Ok(()) }
+        if first.block == second.block { Ok(()) } else { self.order_exchange(one, other) }
     }
 
-    /// Over two blocks: first the one name leads nowhere (or, among files, still to the old one), then the other has its new
-    /// file, then the first.
-    fn order_exchange(&mut self, first: &Found, second: &Found, has_directory: bool) -> Outcome<()> {
-        let bytes = if has_directory { [0; 4] } else { first.record.ino.to_le_bytes() };
-        if self.epoch.precede(first.block, second.block)? == Ordered::WouldCircle {
+    /// Over two blocks, a file has no name between the writes: it gets a shelter.
+    fn order_exchange(&mut self, one: (Ino, &Found), other: (Ino, &Found)) -> Outcome<()> {
+        let ((first_directory, first), (second_directory, second)) = (one, other);
+        let is_new = self.is_new(first.ino())? || self.is_new(second.ino())?;
+        if is_new || self.is_fresh(first.block) || self.is_fresh(second.block) {
             return Err(Failure::CommitFirst);
         }
-        Ok(self.epoch.patch(Patch { block: first.block, at: first.record.at, bytes })?)
+        self.demand(Moment::Block(first.block), Moment::Block(second.block))?;
+        self.epoch.note_left(first_directory, Moment::Block(second.block))?;
+        self.epoch.note_left(second_directory, Moment::Block(first.block))?;
+        self.epoch.note_added(first.ino(), Moment::Block(second.block))?;
+        self.epoch.note_added(second.ino(), Moment::Block(first.block))?;
+        if self.inode(first.ino())?.is_directory() { Ok(()) } else { self.shelter(first.ino()) }
     }
 
     fn move_link(&mut self, loses: Ino, gains: Ino) -> Outcome<()> {

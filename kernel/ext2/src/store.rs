@@ -308,6 +308,16 @@ impl<B: Blocks> Store<B> {
         self.old_bytes.clear();
     }
 
+    /// Bytes that blocks in memory take.
+    pub(crate) fn memory(&self) -> usize {
+        let companions = |slot: &Slot| [&slot.base, &slot.freed, &slot.leaving].into_iter().flatten().count();
+        let blocks: usize = self.all().map(|slot| 1 + companions(slot)).sum();
+        blocks * self.block_size
+            + self.slots.capacity() * size_of::<Option<Slot>>()
+            + self.places.capacity() * size_of::<(BlockNo, usize)>() * 9 / 8
+            + self.vacant.capacity() * size_of::<usize>()
+    }
+
     /// Lets go of unchanged blocks, all that there are. Returns how many bytes.
     pub(crate) fn drop_clean(&mut self) -> usize {
         let before = self.places.len();

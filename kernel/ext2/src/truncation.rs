@@ -106,6 +106,12 @@ impl<B: Blocks> Ext2<B> {
 
     /// Gives back all that an inode has, and itself.
     pub(crate) fn remove_file(&mut self, ino: Ino, now: Timespec) -> Outcome<()> {
+        let inode = self.empty_file(ino, now)?;
+        Ok(self.free_inode(ino, &inode)?)
+    }
+
+    /// Gives back all that a file without names has.
+    pub(crate) fn empty_file(&mut self, ino: Ino, now: Timespec) -> Outcome<Inode> {
         let mut inode = self.any_inode(ino)?;
         if inode.has_blocks(self.geometry.sectors()) {
             self.clear_range(ino, &mut inode, Range { from: 0, to: u64::MAX })?;
@@ -119,7 +125,7 @@ impl<B: Blocks> Ext2<B> {
         inode.sectors = 0;
         inode.deleted = self.deletion_time(now);
         self.put_inode(ino, &inode)?;
-        Ok(self.free_inode(ino, &inode)?)
+        Ok(inode)
     }
 
     fn clear_range(&mut self, ino: Ino, inode: &mut Inode, range: Range) -> Result<()> {

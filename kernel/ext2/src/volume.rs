@@ -159,6 +159,11 @@ impl<B: Blocks> Ext2<B> {
         self.store.dirty() * self.store.block_size
     }
 
+    /// Bytes of memory that blocks and indexes take, about.
+    pub fn memory(&self) -> usize {
+        self.store.memory() + self.indexes.memory()
+    }
+
     /// Gives memory back: blocks that are on the disk, and indexes of directories. Returns how many bytes, about.
     pub fn shrink(&mut self) -> usize {
         self.store.drop_clean() + self.indexes.clear()
@@ -246,6 +251,14 @@ impl<B: Blocks> Ext2<B> {
         } else {
             Ok(inode)
         }
+    }
+
+    /// Whether a name leads to an unused inode because the power was cut and e2fsck has not been asked yet. It counts as none.
+    pub(crate) fn is_left_over(&mut self, ino: Ino) -> Result<bool> {
+        if self.condition == Condition::Clean || self.orphans.contains(&ino) {
+            return Ok(false);
+        }
+        Ok(self.any_inode(ino)?.links == 0)
     }
 
     /// An inode, whatever it is.

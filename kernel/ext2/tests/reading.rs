@@ -1,5 +1,7 @@
 //! Images made by mke2fs, filled by it or by debugfs, read by us: every layout that `mke2fs -t ext2` can write.
 
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test that fails here has failed")]
+
 mod support;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod model;
+pub(crate) mod recorder;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -54,8 +55,11 @@ pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> (i32, Strin
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{program}: {error}; Debian's package e2fsprogs has it"));
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let (mut pipe, input) = (child.stdin.take().unwrap(), input.to_string());
+    // By another thread, so that neither end waits for the other with a full pipe.
+    let writer = std::thread::spawn(move || pipe.write_all(input.as_bytes()));
     let output = child.wait_with_output().unwrap();
+    let _ = writer.join().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code().unwrap_or(-1), text)
@@ -182,13 +186,20 @@ impl Shell {
     }
 
     pub(crate) fn open_with(path: &Path, access: Access, change: impl FnOnce(&mut Options)) -> Self {
-        let disk = Handle::open(path);
+        Self::on(Handle::open(path), access, change)
+    }
+
+    pub(crate) fn on(disk: Handle, access: Access, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new(access, time(0));
         change(&mut options);
         let volume = Ext2::open(disk.clone(), &options).unwrap_or_else(|error| panic!("open: {error:?}"));
-        let mut shell = Shell { volume, disk, pages: BTreeMap::new(), commits: 0, clock: 0 };
+        let mut shell = Self::around(volume, disk);
         shell.commit().unwrap();
         shell
+    }
+
+    pub(crate) fn around(volume: Ext2<Handle>, disk: Handle) -> Self {
+        Shell { volume, disk, pages: BTreeMap::new(), commits: 0, clock: 0 }
     }
 
     pub(crate) fn now(&mut self) -> Timespec {
