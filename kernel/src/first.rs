@@ -48,6 +48,7 @@ pub(crate) fn prepare() -> Result<()> {
     set_clock();
     crate::vdso::init()?;
     fs::devices::register()?;
+    nucleus::disk_files::loops::register()?;
     tty::init()
 }
 

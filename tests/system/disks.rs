@@ -70,6 +70,7 @@ pub(crate) fn tests() -> Vec<Test> {
     }
     add("disks/blocks-of-4096".to_string(), Box::new(blocks_of_4096));
     add("disks/read-only".to_string(), Box::new(read_only));
+    add("disks/loop".to_string(), Box::new(loop_disk));
     add("disks/mbr".to_string(), Box::new(mbr));
     add("disks/gpt".to_string(), Box::new(gpt));
     add("disks/table-read-again".to_string(), Box::new(read_again));
@@ -270,6 +271,18 @@ fn flush_reaches_the_disk(name: &str) -> TestResult {
     guest.wait_for("failed: fsync")?;
     guest.wait_for("exited with code 1")?;
     guest.expect_exit(POWERED_OFF)?;
+    Ok(())
+}
+
+/// What the guest writes through a loop disk over a part of the disk.
+fn loop_disk(name: &str) -> TestResult {
+    let path = image(name, &pattern())?;
+    run(name, &machine(BUSES[0], "loop vda", &path.display().to_string(), ""))?;
+    let mut expected = pattern();
+    for (at, byte) in expected[ODD.0..ODD.0 + ODD.1].iter_mut().enumerate() {
+        *byte = (at * 5 + 1).to_le_bytes()[0];
+    }
+    same(&path, &expected)?;
     Ok(())
 }
 
