@@ -47,6 +47,7 @@ pub(crate) fn prepare() -> Result<()> {
     nucleus::vfs::flusher::start()?;
     crate::vdso::init()?;
     fs::devices::register()?;
+    nucleus::disk_files::loops::register()?;
     tty::init()
 }
 

@@ -1,5 +1,5 @@
 //! The system tests: every way to boot, the first programs, bad input to kernel and loader, the panic screen, and the
-//! tests inside the kernel, and the behaviour tests and other people's programs on it.
+//! tests inside the kernel, disks, and the behaviour tests and other people's programs on it.
 //!
 //! Run by scripts/test from the top folder, after the images are built. `T=name` runs the tests whose name
 //! contains it. The last line is `N passed, N failed`. With the argument `process` it runs the tests of processes
@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod boot;
+mod disks;
 mod guest_programs;
 mod kernel_tests;
 mod last_words;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let families = [
         others.collect(),
         boot::tests(),
+        disks::tests(),
         guest_programs::tests(),
         bad_input::tests(),
         last_words::tests(),

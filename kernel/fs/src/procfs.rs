@@ -11,6 +11,7 @@
 //! - `table`: what a row of the tables is.
 //! - `process`: files of a process.
 //! - `settings`: `/proc/sys`.
+//! - `disks`: files about disks.
 //! - `system`: files of the system.
 //! - `node`: names.
 //! - `open`: open files and directories.
@@ -19,6 +20,7 @@ pub mod source;
 mod table;
 mod process;
 mod settings;
+mod disks;
 mod system;
 mod node;
 mod open;

@@ -46,33 +46,36 @@ pub struct Partition {
 /// How a table is read: fills the bytes from a sector on, and says whether that worked.
 pub type Reader<'a> = &'a mut dyn FnMut(u64, &mut [u8]) -> bool;
 
-/// The partitions of a disk of `sectors` sectors with blocks of `block` bytes; none if its first block cannot be read.
+/// The partitions of a disk of `sectors` sectors with blocks of `block` bytes; none if its first block cannot be read,
+/// or there is no memory.
 pub fn read(sectors: u64, block: u32, reader: Reader<'_>) -> Option<Vec<Partition>> {
     let block_len = block as usize;
     if !(SECTOR as usize..=MAX_BLOCK).contains(&block_len) || !block_len.is_power_of_two() {
         return None;
     }
     let per_block = u64::from(block / SECTOR);
-    let mut first = [0; MAX_BLOCK];
-    let first = first.get_mut(..block_len)?;
-    if sectors < per_block || !reader(0, first) {
+    // One buffer for all, and not on a kernel's small stack.
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(block_len).ok()?;
+    buffer.resize(block_len, 0);
+    let block = buffer.as_mut_slice();
+    if sectors < per_block || !reader(0, block) {
         return None;
     }
-    let disk = Disk { sectors, per_block, block_len };
-    let Some(table) = mbr::Table::parse(first) else { return Some(Vec::new()) };
+    let disk = Disk { sectors, per_block };
+    let Some(table) = mbr::Table::parse(block) else { return Some(Vec::new()) };
     if table.announces_gpt()
-        && let Some(partitions) = gpt::read(&disk, reader)
+        && let Some(partitions) = gpt::read(&disk, block, reader)
     {
         return Some(partitions);
     }
-    Some(mbr::read(&disk, &table, reader))
+    Some(mbr::read(&disk, &table, block, reader))
 }
 
 /// What the tables are checked against.
 struct Disk {
     sectors: u64,
     per_block: u64,
-    block_len: usize,
 }
 
 impl Disk {

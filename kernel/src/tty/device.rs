@@ -13,7 +13,7 @@ use hal::time::now_ns;
 use logic::cred::Capability;
 use logic::signal::{Signal, SignalInfo};
 use logic::tty::{ReadRule, Termios, WindowSize};
-use nucleus::disk_files;
+use nucleus::disk_files::{self, loops};
 use nucleus::sched::WaitQueue;
 use nucleus::vfs::device::{self, Device, Registered};
 use nucleus::vfs::file::Seeking;
@@ -194,6 +194,11 @@ pub(crate) fn control(cx: &Cx, file: &Arc<OpenFile>, request: u32, argument: u64
             && !cx.cred.has(Capability::SysAdmin) =>
         {
             Err(Errno::EACCES)
+        }
+        None if let Some(result) =
+            loops::control(&**file.file(), request, argument, &|fd| cx.files.get_open(fd)) =>
+        {
+            result
         }
         None => file.file().control(request, argument),
     }

@@ -207,6 +207,82 @@ static void list(void) {
     say("disk: ok\n");
 }
 
+#define LOOP_SET_FD 0x4c00
+#define LOOP_CLR_FD 0x4c01
+#define LOOP_SET_STATUS64 0x4c04
+#define LOOP_GET_STATUS64 0x4c05
+#define LOOP_CONFIGURE 0x4c0a
+#define LOOP_CTL_GET_FREE 0x4c82
+enum { LO_FLAGS_READ_ONLY = 1, LO_FLAGS_AUTOCLEAR = 4, O_CREAT = 0100, SYS_FTRUNCATE = 77 };
+
+struct status {
+    unsigned long device, inode, rdevice, offset, size_limit;
+    unsigned number, encryption, key_len, flags;
+    char name[64], encryption_name[64];
+    byte key[32];
+    unsigned long init[2];
+};
+struct configuration {
+    unsigned fd, block_size;
+    struct status status;
+    unsigned long reserved[8];
+};
+
+static int loop_device(void) {
+    long all = raw3(SYS_OPEN, "/dev/loop-control", O_RDWR, 0);
+    expect(all >= 0, "/dev/loop-control");
+    long number = control((int)all, LOOP_CTL_GET_FREE, 0);
+    expect(number == 0, "LOOP_CTL_GET_FREE");
+    raw3(SYS_CLOSE, all, 0, 0);
+    long fd = raw3(SYS_OPEN, "/dev/loop0", O_RDWR, 0);
+    expect(fd >= 0, "/dev/loop0");
+    return (int)fd;
+}
+
+/* A file as a disk, and 64 KiB of the disk from 2 MiB on as another. */
+static void loop(void) {
+    struct status status;
+    unsigned long bytes = 1;
+    long file = raw3(SYS_OPEN, "/image", O_RDWR | O_CREAT, 0600);
+    expect(file >= 0 && raw3(SYS_FTRUNCATE, file, (1 << 20) + 100, 0) == 0, "an image");
+    int fd = loop_device();
+    expect(control(fd, BLKGETSIZE64, &bytes) == 0 && bytes == 0, "a loop without a file has no size");
+    expect(control(fd, LOOP_GET_STATUS64, &status) == -ENXIO, "LOOP_GET_STATUS64 without a file");
+    expect(control(fd, LOOP_CLR_FD, 0) == -ENXIO, "LOOP_CLR_FD without a file");
+    expect(control(fd, LOOP_SET_FD, (void *)99) == -EBADF, "a bad descriptor");
+    expect(control(fd, LOOP_SET_FD, (void *)file) == 0, "LOOP_SET_FD");
+    expect(control(fd, LOOP_SET_FD, (void *)file) == -EBUSY, "LOOP_SET_FD, again");
+    expect(control(fd, BLKGETSIZE64, &bytes) == 0 && bytes == 1 << 20, "its size, in whole sectors");
+    for (long i = 0; i < 100000; i++) buffer[i] = (byte)(i * 5 + 1);
+    expect(pwrite64_(fd, buffer, 100000, 333) == 100000 && raw3(SYS_FSYNC, fd, 0, 0) == 0, "a write");
+    expect(pread64_((int)file, other, 100000, 333) == 100000, "the file");
+    for (long i = 0; i < 100000; i++) expect(other[i] == buffer[i], "what the file holds");
+    expect(pwrite64_((int)file, buffer, 10, 7) == 10 && pread64_(fd, other, 100, 0) == 100, "the other way");
+    for (long i = 0; i < 10; i++) expect(other[i + 7] == buffer[i], "what the disk holds");
+    expect(control(fd, LOOP_GET_STATUS64, &status) == 0 && status.number == 0 && status.flags == 0, "LOOP_GET_STATUS64");
+    status.offset = 512, status.size_limit = 4096, status.flags = LO_FLAGS_AUTOCLEAR;
+    expect(control(fd, LOOP_SET_STATUS64, &status) == 0, "LOOP_SET_STATUS64");
+    expect(control(fd, BLKGETSIZE64, &bytes) == 0 && bytes == 4096, "the size by the limit");
+    expect(pread64_(fd, other, 4096, 0) == 4096, "a read by the offset");
+    for (long i = 0; i < 4096; i++) expect(other[i] == buffer[512 - 333 + i], "what is at the offset");
+    raw3(SYS_CLOSE, fd, 0, 0);
+    fd = loop_device();
+    expect(control(fd, LOOP_GET_STATUS64, &status) == -ENXIO, "closing took the file away");
+    static struct configuration configuration;
+    configuration.fd = (unsigned)open_disk(O_RDWR);
+    configuration.status.offset = 2 << 20, configuration.status.size_limit = 64 << 10;
+    expect(control(fd, LOOP_CONFIGURE, &configuration) == 0, "LOOP_CONFIGURE");
+    expect(pread64_(fd, other, 64 << 10, 0) == 64 << 10 && is_pattern(other, 64 << 10, 2 << 20), "a disk's part");
+    expect(pwrite64_(fd, buffer, 1000, 7) == 1000 && raw3(SYS_FSYNC, fd, 0, 0) == 0, "writing to it");
+    expect(control(fd, LOOP_CLR_FD, 0) == 0, "LOOP_CLR_FD");
+    expect(pread64_(fd, other, 512, 0) == 0, "nothing there any more");
+    file = raw3(SYS_OPEN, "/image", 0, 0);
+    expect(control(fd, LOOP_SET_FD, (void *)file) == 0, "a file that cannot be written");
+    expect(control(fd, LOOP_GET_STATUS64, &status) == 0 && status.flags == LO_FLAGS_READ_ONLY, "read-only");
+    expect(pwrite64_(fd, buffer, 512, 0) == -EPERM, "writing to it, read-only");
+    say("disk: ok\n");
+}
+
 /* The partition table is read again, unless a partition is open. */
 static void again(void) {
     int fd = open_disk(O_RDWR);
@@ -243,6 +319,7 @@ static __attribute__((noinline)) void run(long *stack) {
     else if (is(argument_what, "read-only")) read_only();
     else if (is(argument_what, "list")) list();
     else if (is(argument_what, "again")) again();
+    else if (is(argument_what, "loop")) loop();
     else expect(0, "something it can do");
     finish(0);
 }

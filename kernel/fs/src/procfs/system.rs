@@ -16,9 +16,9 @@ use nucleus::vfs::device::{self, Registered};
 use nucleus::vfs::locks::{self, Owner, Sort};
 use nucleus::{clock, sched};
 
-use super::settings;
 use super::source::{SystemNow, Target};
 use super::table::{Question, Row, What, directory, put, text as shown};
+use super::{disks, settings};
 use crate::tmpfs;
 
 /// `/proc`.
@@ -42,6 +42,7 @@ const ROWS: &[Row] = &[
     }),
     shown("cpuinfo", cpuinfo),
     shown("devices", devices),
+    shown("diskstats", disks::diskstats),
     constant!("filesystems", b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tramfs\n"),
     shown("interrupts", interrupts),
     shown("loadavg", loadavg),
@@ -49,7 +50,7 @@ const ROWS: &[Row] = &[
     shown("locks", locks),
     shown("meminfo", meminfo),
     Row { name: "mounts", permissions: 0o777, what: What::Path(mounts) },
-    constant!("partitions", b"major minor  #blocks  name\n\n"),
+    shown("partitions", disks::partitions),
     Row { name: "self", permissions: 0o777, what: What::Path(own_process) },
     constant!("slabinfo", b"slabinfo - version: 2.1\n"),
     shown("stat", stat),
@@ -258,7 +259,12 @@ fn majors(all: &[Registered], kind: FileKind, to: &mut Text) {
     let mut known: Vec<(u32, &str)> = Vec::new();
     for registered in all.iter().filter(|registered| registered.kind == kind) {
         let major = device_parts(registered.number).0;
-        let name = if (kind, major) == (FileKind::CharDevice, 1) { "mem" } else { registered.name };
+        let name = match (kind, major) {
+            (FileKind::CharDevice, 1) => "mem",
+            (FileKind::BlockDevice, 8) => "sd",
+            (FileKind::BlockDevice, 254) => "virtblk",
+            _ => registered.name,
+        };
         if known.iter().all(|(other, _)| *other != major) && known.try_reserve(1).is_ok() {
             known.push((major, name.trim_end_matches(|letter: char| letter.is_ascii_digit())));
         }

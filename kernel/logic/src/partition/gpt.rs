@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Disk, MAX_BLOCK, MAX_PARTITIONS, PartUuid, Partition, Reader, le32, le64};
+use super::{Disk, MAX_PARTITIONS, PartUuid, Partition, Reader, le32, le64};
 
 const SIGNATURE: &[u8] = b"EFI PART";
 const HEADER_LEN: usize = 92;
@@ -22,19 +22,19 @@ struct Header {
 }
 
 /// All partitions, by the first header that is whole; none without one.
-pub(super) fn read(disk: &Disk, reader: Reader<'_>) -> Option<Vec<Partition>> {
+pub(super) fn read(disk: &Disk, block: &mut [u8], reader: Reader<'_>) -> Option<Vec<Partition>> {
     let last = (disk.sectors / disk.per_block).checked_sub(1)?;
-    [1, last].into_iter().find_map(|at| entries(disk, &header(disk, at, last, reader)?, reader))
+    [1, last]
+        .into_iter()
+        .find_map(|at| entries(disk, &header(disk, (at, last), block, reader)?, block, reader))
 }
 
-fn header(disk: &Disk, at: u64, last: u64, reader: Reader<'_>) -> Option<Header> {
-    let mut buffer = [0; MAX_BLOCK];
-    let block = buffer.get_mut(..disk.block_len)?;
+fn header(disk: &Disk, (at, last): (u64, u64), block: &mut [u8], reader: Reader<'_>) -> Option<Header> {
     if at > last || !reader(at.checked_mul(disk.per_block)?, block) || !block.starts_with(SIGNATURE) {
         return None;
     }
     let len = le32(block, 12)? as usize;
-    if !(HEADER_LEN..=disk.block_len).contains(&len) {
+    if !(HEADER_LEN..=block.len()).contains(&len) {
         return None;
     }
     let sum = le32(block, 16)?;
@@ -58,12 +58,10 @@ fn header(disk: &Disk, at: u64, last: u64, reader: Reader<'_>) -> Option<Header>
     is_whole.then_some(header)
 }
 
-fn entries(disk: &Disk, header: &Header, reader: Reader<'_>) -> Option<Vec<Partition>> {
+fn entries(disk: &Disk, header: &Header, block: &mut [u8], reader: Reader<'_>) -> Option<Vec<Partition>> {
     let mut found = Vec::new();
     let mut sum = Sum::new();
-    let mut buffer = [0; MAX_BLOCK];
-    let block = buffer.get_mut(..disk.block_len)?;
-    let per_block = u32::try_from(disk.block_len).ok()? / ENTRY_LEN;
+    let per_block = u32::try_from(block.len()).ok()? / ENTRY_LEN;
     let mut number = 0;
     while number < header.count {
         let at = header.entries_at.checked_add(u64::from(number / per_block))?;

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Disk, MAX_BLOCK, PartUuid, Partition, Reader, SECTOR, le32};
+use super::{Disk, PartUuid, Partition, Reader, le32};
 
 const ENTRIES: usize = 446;
 const ENTRY: usize = 16;
@@ -64,7 +64,7 @@ impl Table {
 }
 
 /// All partitions.
-pub(super) fn read(disk: &Disk, table: &Table, reader: Reader<'_>) -> Vec<Partition> {
+pub(super) fn read(disk: &Disk, table: &Table, block: &mut [u8], reader: Reader<'_>) -> Vec<Partition> {
     let mut found = Vec::new();
     for (entry, number) in table.entries.iter().zip(1..) {
         if !entry.is_used() {
@@ -75,7 +75,7 @@ pub(super) fn read(disk: &Disk, table: &Table, reader: Reader<'_>) -> Vec<Partit
         add(disk, table.signature, number, (u64::from(entry.start), blocks), &mut found);
     }
     if let Some(extended) = table.entries.iter().find(|entry| entry.is_extended()) {
-        follow(disk, table.signature, *extended, reader, &mut found);
+        follow(disk, (table.signature, *extended), block, reader, &mut found);
     }
     found
 }
@@ -89,14 +89,18 @@ fn add(disk: &Disk, signature: u32, number: u32, (start, blocks): (u64, u32), fo
 }
 
 /// The chain of logical partitions. A chain that leads nowhere or back ends.
-fn follow(disk: &Disk, signature: u32, extended: Entry, reader: Reader<'_>, found: &mut Vec<Partition>) {
+fn follow(
+    disk: &Disk,
+    (signature, extended): (u32, Entry),
+    block: &mut [u8],
+    reader: Reader<'_>,
+    found: &mut Vec<Partition>,
+) {
     let first = u64::from(extended.start);
     let mut at = first;
     let mut number = FIRST_LOGICAL;
-    let mut buffer = [0; MAX_BLOCK];
     for _ in 0..MAX_LINKS {
         let Some((sector, _)) = disk.place(at, 1) else { return };
-        let block = &mut buffer[..disk.block_len.clamp(SECTOR as usize, MAX_BLOCK)];
         if !reader(sector, block) {
             return;
         }

@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use abi::file::device_number;
@@ -24,6 +25,7 @@ use super::request::{self, Operation, Request, Segment};
 use super::statistics::Statistics;
 use super::ticket::Ticket;
 use super::{SECTOR, watch};
+use crate::sched::Mutex;
 
 /// What sort of disk, which decides its name and number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +89,7 @@ pub struct Disk {
     /// What `BLKRASET` said; nothing here reads ahead by it.
     read_ahead: AtomicU64,
     openers: AtomicUsize,
+    partial_writes: Mutex<(), rank::Writing>,
 }
 
 static DISKS: Lock<Vec<Arc<Disk>>, rank::Table> = Lock::new(Vec::new());
@@ -96,26 +99,49 @@ static DISKS: Lock<Vec<Arc<Disk>>, rank::Table> = Lock::new(Vec::new());
 /// # Errors
 /// ENOMEM; ENOSPC if there are too many.
 pub fn register(family: Family, device: Arc<dyn BlockDevice>, model: &str) -> Result<Arc<Disk>> {
-    request::fill_reserve()?;
-    watch::start()?;
-    let queue = Queue::new(device)?;
-    let disk = {
-        let mut new = Disk::new(family, 0, queue.clone())?;
-        let mut disks = DISKS.lock();
-        disks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        let is_taken = |index: u32| disks.iter().any(|disk| disk.family == family && disk.index == index);
-        new.set_index((0..MAX_DISKS).find(|&index| !is_taken(index)).ok_or(Errno::ENOSPC)?);
-        let disk = Arc::new(new);
-        disks.push(disk.clone());
-        disk
-    };
-    queue.set_name(disk.name());
+    let disk = add(family, 0..MAX_DISKS, device)?;
     describe(&disk, model);
     if family.minors() > 1 {
         // A disk whose table cannot be read is a disk all the same, and the queue has said what is wrong.
         let _ = disk.read_partitions();
     }
     Ok(disk)
+}
+
+/// Makes a device the disk of its family with a number: for those that programs make.
+///
+/// # Errors
+/// EEXIST if there is one; ENOMEM.
+pub fn register_at(family: Family, index: u32, device: Arc<dyn BlockDevice>) -> Result<Arc<Disk>> {
+    match add(family, index..index.saturating_add(1), device) {
+        Err(Errno::ENOSPC) => Err(Errno::EEXIST),
+        other => other,
+    }
+}
+
+/// Adds a disk with the first free number of these.
+fn add(family: Family, mut indices: Range<u32>, device: Arc<dyn BlockDevice>) -> Result<Arc<Disk>> {
+    request::fill_reserve()?;
+    watch::start()?;
+    let queue = Queue::new(device)?;
+    let is_taken = |disks: &[Arc<Disk>], index: u32| {
+        disks.iter().any(|disk| disk.family == family && disk.index == index)
+    };
+    loop {
+        let free = {
+            let disks = DISKS.lock();
+            indices.find(|&index| !is_taken(&disks, index))
+        };
+        let disk = Arc::new(Disk::new(family, free.ok_or(Errno::ENOSPC)?, queue.clone())?);
+        queue.set_name(disk.name());
+        let mut disks = DISKS.lock();
+        disks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        // Somebody may have taken the number meanwhile.
+        if !is_taken(&disks, disk.index) {
+            disks.push(disk.clone());
+            return Ok(disk);
+        }
+    }
 }
 
 /// Disks of one family; Linux's numbers allow for so many with sixteen minors each.
@@ -188,6 +214,7 @@ impl Disk {
             is_read_only: AtomicBool::new(info.is_read_only),
             read_ahead: AtomicU64::new(256),
             openers: AtomicUsize::new(0),
+            partial_writes: Mutex::new(()),
         };
         disk.set_index(index);
         Ok(disk)
@@ -335,6 +362,11 @@ impl Disk {
     /// Who has it open: one more, one less.
     pub fn openers(&self) -> &AtomicUsize {
         &self.openers
+    }
+
+    /// Held by who reads a block, changes a part of it and writes it.
+    pub fn partial_writes(&self) -> &Mutex<(), rank::Writing> {
+        &self.partial_writes
     }
 
     pub(super) fn queue(&self) -> &Arc<Queue> {

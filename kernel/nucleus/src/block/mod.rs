@@ -22,7 +22,7 @@ pub mod disk;
 mod watch;
 
 pub use device::{BlockDevice, Command, DeviceInfo, Failure, Outcome};
-pub use disk::{Disk, Family, all, by_number, find, register, remove};
+pub use disk::{Disk, Family, all, by_number, find, register, register_at, remove};
 pub use request::{Durability, Operation, RESERVED_SEGMENTS, Request, Segment};
 pub use ticket::Ticket;
 pub use watch::{Probe, wait_for_probes};

@@ -1,11 +1,12 @@
 //! Disks as files: what opening `/dev/vda` opens.
 //!
 //! Reads and writes go to the disk at once, by way of pages of their own ([`DiskFile::transfer`]): that is the place where
-//! the page cache will stand. Whoever writes less than a block reads the block first, under one lock for all, since two of
-//! them would undo each other's work. ioctl(2) is in `control`. Locks: rank `Writing`, around writes of parts of blocks;
-//! rank `Table`, around the list of numbers that have a node.
+//! the page cache will stand. Whoever writes less than a block reads the block first, under a lock of the disk, since two of
+//! them would undo each other's work. ioctl(2) is in `control`; files as disks are in [`loops`]. Locks: rank `Writing`,
+//! around writes of parts of blocks; rank `Table`, around the list of numbers that have a node.
 
 mod control;
+pub mod loops;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -21,7 +22,7 @@ use hal::rank;
 use hal::spin::{Lock, Once};
 use logic::addr::PAGE_LEN;
 
-use crate::block::{self, Disk, Durability, Operation, Request, SECTOR, Segment, Ticket};
+use crate::block::{self, Disk, Durability, Family, Operation, Request, SECTOR, Segment, Ticket};
 use crate::sched::{Mutex, Wait};
 use crate::vfs::device::{self, Device, Registered};
 use crate::vfs::storage::{Storage, Synced, Wanted};
@@ -32,7 +33,6 @@ pub use control::is_privileged;
 /// Pages of one transfer: what a command of most devices holds.
 const PAGES: usize = 32;
 
-static PARTIAL: Mutex<(), rank::Writing> = Mutex::new(());
 static KNOWN: Lock<Vec<u64>, rank::Table> = Lock::new(Vec::new());
 static ON_CHANGE: Once<fn()> = Once::new();
 
@@ -47,7 +47,7 @@ pub fn set_on_change(react: fn()) {
 /// ENOMEM.
 pub fn publish() -> Result<()> {
     let shared: Arc<dyn Device> = Arc::new(Disks);
-    for disk in block::all() {
+    for disk in block::all().iter().filter(|disk| disk.family() != Family::Loop) {
         let number = disk.number();
         {
             let mut known = KNOWN.lock();
@@ -63,10 +63,15 @@ pub fn publish() -> Result<()> {
         let kind = FileKind::BlockDevice;
         device::register(Registered { kind, number, name, permissions, device: shared.clone() })?;
     }
+    announce();
+    Ok(())
+}
+
+/// Lets `/dev` be filled.
+fn announce() {
     if let Some(react) = ON_CHANGE.get() {
         react();
     }
-    Ok(())
 }
 
 /// The disk behind an open file, if it is one.
@@ -80,7 +85,9 @@ pub fn disk_of(file: &dyn File) -> Option<&Arc<Disk>> {
 /// EIO.
 pub fn flush_all() -> Result<()> {
     let mut result = Ok(());
-    for disk in block::all().iter().filter(|disk| !disk.is_partition() && !disk.is_read_only()) {
+    for disk in
+        block::all().iter().filter(|disk| !disk.is_partition() && !disk.is_read_only() && disk.sectors() > 0)
+    {
         result = result.and(disk.flush_sync());
     }
     result
@@ -91,8 +98,7 @@ struct Disks;
 impl Device for Disks {
     fn open(&self, number: u64, flags: u32) -> Result<Arc<dyn File>> {
         let disk = block::by_number(number).ok_or(Errno::ENXIO)?;
-        disk.openers().fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(DiskFile { disk, flags }))
+        Ok(Arc::new(DiskFile::new(disk, flags)))
     }
 }
 
@@ -105,6 +111,7 @@ struct DiskFile {
 impl Drop for DiskFile {
     fn drop(&mut self) {
         self.disk.openers().fetch_sub(1, Ordering::Relaxed);
+        loops::closed(&self.disk);
     }
 }
 
@@ -130,6 +137,11 @@ impl Bounce {
 }
 
 impl DiskFile {
+    fn new(disk: Arc<Disk>, flags: u32) -> Self {
+        disk.openers().fetch_add(1, Ordering::Relaxed);
+        DiskFile { disk, flags }
+    }
+
     fn size(&self) -> u64 {
         self.disk.sectors() * SECTOR
     }
@@ -187,7 +199,7 @@ impl DiskFile {
         }
         // What is not written of the first and the last block stays as it is.
         let whole = Bounce::new(bounce.start, bounce.len)?;
-        let _guard = PARTIAL.lock();
+        let _guard = self.disk.partial_writes().lock();
         self.transfer(Operation::Read, &whole)?;
         copy(&bounce, &whole, skip, taken);
         self.transfer(write, &whole)?;

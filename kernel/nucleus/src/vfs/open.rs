@@ -435,7 +435,8 @@ impl OpenFile {
         Ok(*position)
     }
 
-    fn size(&self) -> u64 {
+    /// Its size: a disk's is the device's.
+    pub fn size(&self) -> u64 {
         self.file.size().or_else(|| Some(self.attributes()?.size)).unwrap_or(0)
     }
 
