@@ -47,6 +47,7 @@ pub(crate) fn prepare() -> Result<()> {
     set_clock();
     crate::vdso::init()?;
     fs::devices::register()?;
+    crate::ipc::init();
     tty::init()
 }
 

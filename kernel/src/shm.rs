@@ -36,7 +36,7 @@ pub(crate) fn shared_pages(len: u64) -> Result<Arc<dyn PageSource>> {
 }
 
 /// All memories there are, each once.
-fn memories() -> Vec<Arc<Memory>> {
+pub(crate) fn memories() -> Vec<Arc<Memory>> {
     let mut memories: Vec<Arc<Memory>> = Vec::new();
     for process in tree::processes(|_| true) {
         if let Some(memory) = process.any_task().and_then(|task| task.memory())

@@ -32,6 +32,8 @@
 //! - [`fd_table`]: open files by number.
 //! - [`locks`]: locks on bytes of a file.
 //! - [`inotify`]: events that a watcher of files reads.
+//! - [`sysv`]: System V semaphores, messages, numbers and permissions.
+//! - [`mqueue`]: POSIX message queues.
 //! - [`sparse`]: things by number where most numbers have nothing.
 //! - [`pipe`]: the bytes between the ends of a pipe.
 //! - [`random`]: random bytes from a seed.
@@ -80,6 +82,8 @@ pub mod signal;
 pub mod fd_table;
 pub mod locks;
 pub mod inotify;
+pub mod sysv;
+pub mod mqueue;
 pub mod sparse;
 pub mod pipe;
 pub mod random;

@@ -8,6 +8,7 @@ use logic::proc_text::{Text, system};
 use nucleus::log;
 use nucleus::vfs::watch;
 
+use super::ipc;
 use super::table::{Question, Row, What, directory, number, put, setting, text};
 use crate::devices::random_u64;
 use crate::pipe;
@@ -72,6 +73,9 @@ const KERNEL: &[Row] = &[
     constant!("cap_last_cap", 40),
     constant!("core_pattern", "core"),
     setting("hostname", host_name, set_host_name),
+    ipc::MSG_MAX,
+    ipc::MSG_MNB,
+    ipc::MSG_MNI,
     constant!("ngroups_max", 65_536),
     text("osrelease", |question, to| {
         put!(to, "{}\n", question.system().release());
@@ -87,6 +91,10 @@ const KERNEL: &[Row] = &[
     setting("printk", printk, set_printk),
     directory("random", 0o555, What::Directory(RANDOM)),
     constant!("randomize_va_space", 2),
+    ipc::SEM,
+    ipc::SHM_ALL,
+    ipc::SHM_MAX,
+    ipc::SHM_MNI,
     text("threads-max", |question, to| {
         put!(to, "{}\n", question.system().now().task_limit);
         Ok(())

@@ -16,9 +16,9 @@ use nucleus::vfs::device::{self, Registered};
 use nucleus::vfs::locks::{self, Owner, Sort};
 use nucleus::{clock, sched};
 
-use super::settings;
 use super::source::{SystemNow, Target};
 use super::table::{Question, Row, What, directory, put, text as shown};
+use super::{ipc, settings};
 use crate::tmpfs;
 
 /// `/proc`.
@@ -54,6 +54,7 @@ const ROWS: &[Row] = &[
     shown("stat", stat),
     constant!("swaps", b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     directory("sys", 0o555, What::Directory(settings::ROWS)),
+    directory("sysvipc", 0o555, What::Directory(ipc::ROWS)),
     Row { name: "thread-self", permissions: 0o777, what: What::Path(own_thread) },
     shown("uptime", uptime),
     shown("version", version),
