@@ -35,6 +35,7 @@ pub(crate) fn mount(target: Place, source: &[u8], kind: &[u8], flags: u32, data:
     let file_system: Arc<dyn FileSystem> = match kind {
         b"tmpfs" | b"ramfs" => Tmpfs::new(data)?,
         b"devtmpfs" => fs::devfs::shared()?,
+        b"mqueue" => fs::mqueue::shared(),
         b"proc" => crate::procfs::file_system(),
         _ => return Err(Errno::ENODEV),
     };

@@ -332,6 +332,18 @@ pub const EXIT_GROUP: usize = 231;
 pub const TGKILL: usize = 234;
 /// utimes(2).
 pub const UTIMES: usize = 235;
+/// mq_open(2).
+pub const MQ_OPEN: usize = 240;
+/// mq_unlink(2).
+pub const MQ_UNLINK: usize = 241;
+/// mq_timedsend(2).
+pub const MQ_TIMEDSEND: usize = 242;
+/// mq_timedreceive(2).
+pub const MQ_TIMEDRECEIVE: usize = 243;
+/// mq_notify(2).
+pub const MQ_NOTIFY: usize = 244;
+/// mq_getsetattr(2).
+pub const MQ_GETSETATTR: usize = 245;
 /// waitid(2).
 pub const WAITID: usize = 247;
 /// inotify_init(2).

@@ -8,6 +8,7 @@
 //! - [`eventfd`]: numbers to wait for.
 //! - [`timerfd`]: timers to read.
 //! - [`inotify`]: what happens to files, to read.
+//! - [`mqueue`]: POSIX message queues.
 //! - [`epoll`]: many files watched at once.
 //! - [`devices`]: null, zero, random and the like.
 //! - [`devfs`]: the devices' directory, `/dev`.
@@ -25,6 +26,7 @@ pub mod tmpfs;
 pub mod eventfd;
 pub mod timerfd;
 pub mod inotify;
+pub mod mqueue;
 pub mod epoll;
 pub mod devices;
 pub mod devfs;

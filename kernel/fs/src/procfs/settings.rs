@@ -11,7 +11,7 @@ use nucleus::vfs::watch;
 use super::ipc;
 use super::table::{Question, Row, What, directory, number, put, setting, text};
 use crate::devices::random_u64;
-use crate::pipe;
+use crate::{mqueue, pipe};
 
 pub(super) const ROWS: &[Row] = &[
     directory("fs", 0o555, What::Directory(FS)),
@@ -32,6 +32,7 @@ macro_rules! constant {
 const FS: &[Row] = &[
     constant!("file-max", i64::MAX),
     directory("inotify", 0o555, What::Directory(INOTIFY)),
+    directory("mqueue", 0o555, What::Directory(MQUEUE)),
     constant!("nr_open", 1_048_576),
     setting(
         "pipe-max-size",
@@ -67,6 +68,14 @@ const INOTIFY: &[Row] = &[
     variable!("max_queued_events", watch::LIMITS.events),
     variable!("max_user_instances", watch::LIMITS.readers),
     variable!("max_user_watches", watch::LIMITS.watches),
+];
+
+const MQUEUE: &[Row] = &[
+    variable!("msg_default", mqueue::LIMITS.default_messages),
+    variable!("msg_max", mqueue::LIMITS.messages),
+    variable!("msgsize_default", mqueue::LIMITS.default_bytes),
+    variable!("msgsize_max", mqueue::LIMITS.bytes),
+    variable!("queues_max", mqueue::LIMITS.queues),
 ];
 
 const KERNEL: &[Row] = &[

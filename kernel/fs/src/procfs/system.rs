@@ -42,7 +42,7 @@ const ROWS: &[Row] = &[
     }),
     shown("cpuinfo", cpuinfo),
     shown("devices", devices),
-    constant!("filesystems", b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tramfs\n"),
+    constant!("filesystems", b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tmqueue\nnodev\tramfs\n"),
     shown("interrupts", interrupts),
     shown("loadavg", loadavg),
     shown("locks", locks),
