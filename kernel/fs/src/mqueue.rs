@@ -362,6 +362,12 @@ impl File for MessageQueue {
         visit(&self.received);
     }
 
+    fn changes(&self, wanted: Events) -> u64 {
+        let sent = if wanted.0 & POLLIN != 0 { self.sent.signals() } else { 0 };
+        let received = if wanted.0 & POLLOUT != 0 { self.received.signals() } else { 0 };
+        sent.wrapping_add(received)
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
