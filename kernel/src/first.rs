@@ -48,6 +48,7 @@ pub(crate) fn prepare() -> Result<()> {
     crate::vdso::init()?;
     fs::devices::register()?;
     nucleus::disk_files::loops::register()?;
+    crate::ipc::init();
     tty::init()
 }
 

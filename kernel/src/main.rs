@@ -8,6 +8,7 @@
 //! - [`tty`]: terminals and job control.
 //! - [`trace`]: printing system calls.
 //! - [`shm`]: memory that several share.
+//! - [`ipc`]: System V semaphores, messages and memory.
 //! - [`procfs`]: what `/proc` asks.
 //! - [`mounts`]: which file systems there are.
 //! - [`disks`]: finding disks, and their nodes in `/dev`.
@@ -33,6 +34,7 @@ mod process;
 mod tty;
 mod trace;
 mod shm;
+mod ipc;
 mod procfs;
 mod mounts;
 mod disks;

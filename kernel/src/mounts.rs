@@ -43,6 +43,7 @@ pub(crate) fn mount(target: Place, source: Source<'_>, kind: &[u8], flags: u32, 
         b"ext2" => return mount_disk(target, &source, flags),
         b"tmpfs" | b"ramfs" => Tmpfs::new(data)?,
         b"devtmpfs" => fs::devfs::shared()?,
+        b"mqueue" => fs::mqueue::shared(),
         b"proc" => crate::procfs::file_system(),
         _ => return Err(Errno::ENODEV),
     };

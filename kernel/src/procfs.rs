@@ -2,10 +2,12 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{Errno, Result};
-use fs::procfs::{Controls, Link, ProcessSource, Procfs, Setting, SystemNow, SystemSource, Target, Who};
+use fs::procfs::{
+    Controls, IpcLimit, IpcSort, Link, ProcessSource, Procfs, Setting, SystemNow, SystemSource, Target, Who,
+};
 use hal::boot::{BootInfo, Text};
 use hal::spin::Once;
 use hal::{cpu, frames, smp, trap};
@@ -20,7 +22,7 @@ use nucleus::vfs::{FileSystem, OpenFile, Place};
 use crate::process::limits::{RESOURCES, Resource};
 use crate::process::task::TimesNow;
 use crate::process::{Pid, Process, Task, fork, tree};
-use crate::{process, system, tty};
+use crate::{ipc, process, system, tty};
 
 struct Processes;
 struct System;
@@ -330,6 +332,15 @@ impl SystemSource for System {
 
     fn command_line(&self) -> &str {
         COMMAND_LINE.get().copied().unwrap_or("")
+    }
+
+    fn list_ipc(&self, sort: IpcSort, to: &mut logic::proc_text::Text) -> Result<()> {
+        let me = process::current().ok_or(Errno::EACCES)?;
+        ipc::list(sort, &me.cred(), to)
+    }
+
+    fn ipc_limits(&self, limit: IpcLimit) -> &'static [AtomicU64] {
+        ipc::limits(limit)
     }
 
     fn host_name(&self, to: &mut Vec<u8>) {

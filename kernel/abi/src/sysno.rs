@@ -58,6 +58,12 @@ pub const MSYNC: usize = 26;
 pub const MINCORE: usize = 27;
 /// madvise(2).
 pub const MADVISE: usize = 28;
+/// shmget(2).
+pub const SHMGET: usize = 29;
+/// shmat(2).
+pub const SHMAT: usize = 30;
+/// shmctl(2).
+pub const SHMCTL: usize = 31;
 /// dup(2).
 pub const DUP: usize = 32;
 /// dup2(2).
@@ -92,6 +98,22 @@ pub const WAIT4: usize = 61;
 pub const KILL: usize = 62;
 /// uname(2).
 pub const UNAME: usize = 63;
+/// semget(2).
+pub const SEMGET: usize = 64;
+/// semop(2).
+pub const SEMOP: usize = 65;
+/// semctl(2).
+pub const SEMCTL: usize = 66;
+/// shmdt(2).
+pub const SHMDT: usize = 67;
+/// msgget(2).
+pub const MSGGET: usize = 68;
+/// msgsnd(2).
+pub const MSGSND: usize = 69;
+/// msgrcv(2).
+pub const MSGRCV: usize = 70;
+/// msgctl(2).
+pub const MSGCTL: usize = 71;
 /// fcntl(2).
 pub const FCNTL: usize = 72;
 /// flock(2).
@@ -294,6 +316,8 @@ pub const GETDENTS64: usize = 217;
 pub const SET_TID_ADDRESS: usize = 218;
 /// restart_syscall(2).
 pub const RESTART_SYSCALL: usize = 219;
+/// semtimedop(2).
+pub const SEMTIMEDOP: usize = 220;
 /// timer_create(2).
 pub const TIMER_CREATE: usize = 222;
 /// timer_settime(2).
@@ -318,6 +342,18 @@ pub const EXIT_GROUP: usize = 231;
 pub const TGKILL: usize = 234;
 /// utimes(2).
 pub const UTIMES: usize = 235;
+/// mq_open(2).
+pub const MQ_OPEN: usize = 240;
+/// mq_unlink(2).
+pub const MQ_UNLINK: usize = 241;
+/// mq_timedsend(2).
+pub const MQ_TIMEDSEND: usize = 242;
+/// mq_timedreceive(2).
+pub const MQ_TIMEDRECEIVE: usize = 243;
+/// mq_notify(2).
+pub const MQ_NOTIFY: usize = 244;
+/// mq_getsetattr(2).
+pub const MQ_GETSETATTR: usize = 245;
 /// waitid(2).
 pub const WAITID: usize = 247;
 /// inotify_init(2).

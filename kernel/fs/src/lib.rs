@@ -10,6 +10,7 @@
 //! - [`eventfd`]: numbers to wait for.
 //! - [`timerfd`]: timers to read.
 //! - [`inotify`]: what happens to files, to read.
+//! - [`mqueue`]: POSIX message queues.
 //! - [`epoll`]: many files watched at once.
 //! - [`devices`]: null, zero, random and the like.
 //! - [`devfs`]: the devices' directory, `/dev`.
@@ -29,6 +30,7 @@ pub mod ext2;
 pub mod eventfd;
 pub mod timerfd;
 pub mod inotify;
+pub mod mqueue;
 pub mod epoll;
 pub mod devices;
 pub mod devfs;

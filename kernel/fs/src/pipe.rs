@@ -6,7 +6,7 @@
 //! it is free. What decides is in [`logic::pipe`].
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::file::{
     O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM,
@@ -34,6 +34,8 @@ pub struct Pipe {
     readable: WaitQueue,
     /// Who waits for room, or for a reader.
     writable: WaitQueue,
+    /// Somebody watches it (poll(2), epoll): then every write is news, not only one to an empty pipe.
+    is_watched: AtomicBool,
 }
 
 struct State {
@@ -195,7 +197,12 @@ impl Pipe {
     pub fn new() -> Result<Self> {
         let ring = Ring::new(DEFAULT_CAPACITY).map_err(|_| Errno::ENOMEM)?;
         let state = State { ring, readers: Ends::default(), writers: Ends::default() };
-        Ok(Pipe { state: Mutex::new(state), readable: WaitQueue::new(), writable: WaitQueue::new() })
+        Ok(Pipe {
+            state: Mutex::new(state),
+            readable: WaitQueue::new(),
+            writable: WaitQueue::new(),
+            is_watched: AtomicBool::new(false),
+        })
     }
 
     /// Opens an end as open(2) opens a FIFO: it waits for the other end.
@@ -314,7 +321,7 @@ impl Pipe {
             }
         }
         drop(state);
-        if was_empty && done > 0 {
+        if done > 0 && (was_empty || self.is_watched.load(Ordering::Relaxed)) {
             self.readable.wake_all();
         }
         if done > 0 { Ok(done) } else { outcome.map(|()| 0) }
@@ -412,6 +419,7 @@ impl File for End {
 
     fn for_each_queue(&self, visit: &mut dyn FnMut(&WaitQueue)) {
         if self.direction.reads() {
+            self.pipe.is_watched.store(true, Ordering::Relaxed);
             visit(&self.pipe.readable);
         }
         if self.direction.writes() {

@@ -31,6 +31,10 @@ macro_rules! ranks {
 ranks! {
     /// The tree of processes: parents, children, exit codes.
     ProcessTree = 10;
+    /// All objects of one sort of System V IPC.
+    IpcTable = 12;
+    /// One such object.
+    IpcObject = 13;
     /// What one epoll instance watches; it looks at files under it.
     Epoll = 18;
     /// One process: its threads, its pending signals, how it ends.

@@ -33,6 +33,8 @@
 //! - [`read_ahead`]: which pages of a file to read early.
 //! - [`locks`]: locks on bytes of a file.
 //! - [`inotify`]: events that a watcher of files reads.
+//! - [`sysv`]: System V semaphores, messages, numbers and permissions.
+//! - [`mqueue`]: POSIX message queues.
 //! - [`sparse`]: things by number where most numbers have nothing.
 //! - [`pipe`]: the bytes between the ends of a pipe.
 //! - [`random`]: random bytes from a seed.
@@ -86,6 +88,8 @@ pub mod fd_table;
 pub mod read_ahead;
 pub mod locks;
 pub mod inotify;
+pub mod sysv;
+pub mod mqueue;
 pub mod sparse;
 pub mod pipe;
 pub mod random;

@@ -18,8 +18,8 @@ pub(crate) struct Files {
     table: Mutex<FdTable<Arc<OpenFile>>, rank::FdTable>,
     /// As an owner of locks on files.
     number: u64,
-    /// It may have such locks: then whatever is closed must be looked at.
-    has_locks: AtomicBool,
+    /// It may have such locks, or have asked to be told of messages: then whatever is closed must be looked at.
+    looks_at_closed: AtomicBool,
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -32,7 +32,7 @@ impl Files {
 
     fn of(table: FdTable<Arc<OpenFile>>) -> Self {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        Files { table: Mutex::new(table), number, has_locks: AtomicBool::new(false) }
+        Files { table: Mutex::new(table), number, looks_at_closed: AtomicBool::new(false) }
     }
 
     /// The owner of the locks that fcntl(2) takes.
@@ -40,20 +40,35 @@ impl Files {
         Owner::Table(self.number)
     }
 
-    /// It is about to take such a lock.
-    pub(crate) fn note_lock(&self) {
-        self.has_locks.store(true, Ordering::Relaxed);
+    /// Its number.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
-    /// A descriptor of `file` was closed: all locks on it go, whichever descriptor they were taken through.
+    /// It is about to do something that closing a descriptor undoes.
+    pub(crate) fn note_closing_matters(&self) {
+        self.looks_at_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// A descriptor of `file` was closed: all locks on it go, whichever descriptor they were taken through, and whoever
+    /// asked to be told of its messages is not.
     pub(crate) fn closed(&self, file: Arc<OpenFile>) {
-        if self.has_locks.load(Ordering::Relaxed)
-            && let Some(attributes) = file.attributes()
+        if self.looks_at_closed.load(Ordering::Relaxed) {
+            self.undo_for(&file);
+        }
+        drop(file);
+    }
+
+    #[cold]
+    fn undo_for(&self, file: &OpenFile) {
+        if let Some(queue) = fs::mqueue::of(&**file.file()) {
+            queue.forget(self.number);
+        }
+        if let Some(attributes) = file.attributes()
             && let Some(locks) = FileLocks::existing(&attributes)
         {
             locks.forget(self.lock_owner());
         }
-        drop(file);
     }
 
     /// The open file `fd` stands for.
@@ -101,7 +116,7 @@ impl Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        if !self.has_locks.load(Ordering::Relaxed) {
+        if !self.looks_at_closed.load(Ordering::Relaxed) {
             return;
         }
         loop {

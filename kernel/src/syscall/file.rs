@@ -25,7 +25,7 @@ pub(super) fn read(cx: &mut Cx, fd: i32, to: Address, len: usize) -> Result<usiz
 }
 
 /// Linux looks at the range before it does anything, even if nothing is moved.
-fn check_range(at: Address, len: usize) -> Result<()> {
+pub(super) fn check_range(at: Address, len: usize) -> Result<()> {
     let is_inside = at.0.checked_add(len as u64).is_some_and(|end| end <= hal::user::USER_TOP);
     if is_inside { Ok(()) } else { Err(Errno::EFAULT) }
 }

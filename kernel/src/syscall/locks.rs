@@ -152,7 +152,7 @@ pub(super) fn set(
         return Ok(0);
     };
     if asked == Asked::ByProcess {
-        cx.files.note_lock();
+        cx.files.note_closing_matters();
     }
     let wait = if patience == Patience::None { Wait::NEVER } else { Wait::INTERRUPTIBLE };
     locks.set(Held { owner, range, kind, pid: cx.process().pid.0 }, wait)?;

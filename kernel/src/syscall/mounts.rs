@@ -46,7 +46,7 @@ pub(super) fn umount2(cx: &mut Cx, target: UserString, flags: Hex) -> Result<()>
     let place = place_at(cx, AT_FDCWD, target, 0, Last::Follow)?;
     nucleus::vfs::mount::unmount(&place, flags.0 & MNT_DETACH != 0)?;
     // There is one of these for all its mounts.
-    if !matches!(place.mount.file_system().kind(), "devtmpfs" | "proc" | "sysfs") {
+    if !matches!(place.mount.file_system().kind(), "devtmpfs" | "mqueue" | "proc" | "sysfs") {
         nucleus::vfs::watch::unmounted(place.inode().attributes().device);
     }
     Ok(())

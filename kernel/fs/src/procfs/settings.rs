@@ -8,9 +8,10 @@ use logic::proc_text::{Text, system};
 use nucleus::log;
 use nucleus::vfs::watch;
 
+use super::ipc;
 use super::table::{Question, Row, What, directory, number, put, setting, text};
 use crate::devices::random_u64;
-use crate::pipe;
+use crate::{mqueue, pipe};
 
 pub(super) const ROWS: &[Row] = &[
     directory("fs", 0o555, What::Directory(FS)),
@@ -35,6 +36,7 @@ const FS: &[Row] = &[
         Ok(())
     }),
     directory("inotify", 0o555, What::Directory(INOTIFY)),
+    directory("mqueue", 0o555, What::Directory(MQUEUE)),
     constant!("nr_open", 1_048_576),
     setting(
         "pipe-max-size",
@@ -72,10 +74,21 @@ const INOTIFY: &[Row] = &[
     variable!("max_user_watches", watch::LIMITS.watches),
 ];
 
+const MQUEUE: &[Row] = &[
+    variable!("msg_default", mqueue::LIMITS.default_messages),
+    variable!("msg_max", mqueue::LIMITS.messages),
+    variable!("msgsize_default", mqueue::LIMITS.default_bytes),
+    variable!("msgsize_max", mqueue::LIMITS.bytes),
+    variable!("queues_max", mqueue::LIMITS.queues),
+];
+
 const KERNEL: &[Row] = &[
     constant!("cap_last_cap", 40),
     constant!("core_pattern", "core"),
     setting("hostname", host_name, set_host_name),
+    ipc::MSG_MAX,
+    ipc::MSG_MNB,
+    ipc::MSG_MNI,
     constant!("ngroups_max", 65_536),
     text("osrelease", |question, to| {
         put!(to, "{}\n", question.system().release());
@@ -91,6 +104,10 @@ const KERNEL: &[Row] = &[
     setting("printk", printk, set_printk),
     directory("random", 0o555, What::Directory(RANDOM)),
     constant!("randomize_va_space", 2),
+    ipc::SEM,
+    ipc::SHM_ALL,
+    ipc::SHM_MAX,
+    ipc::SHM_MNI,
     text("threads-max", |question, to| {
         put!(to, "{}\n", question.system().now().task_limit);
         Ok(())

@@ -18,7 +18,7 @@ use nucleus::{clock, sched};
 
 use super::source::{SystemNow, Target};
 use super::table::{Question, Row, What, directory, put, text as shown};
-use super::{disks, settings};
+use super::{disks, ipc, settings};
 use crate::tmpfs;
 
 /// `/proc`.
@@ -43,7 +43,10 @@ const ROWS: &[Row] = &[
     shown("cpuinfo", cpuinfo),
     shown("devices", devices),
     shown("diskstats", disks::diskstats),
-    constant!("filesystems", b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tramfs\n"),
+    constant!(
+        "filesystems",
+        b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tmqueue\nnodev\tramfs\n\text2\n"
+    ),
     shown("interrupts", interrupts),
     shown("loadavg", loadavg),
     shown("lock_stat", lock_stat),
@@ -56,6 +59,7 @@ const ROWS: &[Row] = &[
     shown("stat", stat),
     constant!("swaps", b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     directory("sys", 0o555, What::Directory(settings::ROWS)),
+    directory("sysvipc", 0o555, What::Directory(ipc::ROWS)),
     Row { name: "thread-self", permissions: 0o777, what: What::Path(own_thread) },
     shown("uptime", uptime),
     shown("version", version),

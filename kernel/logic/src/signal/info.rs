@@ -61,6 +61,11 @@ impl SignalInfo {
         Self::new(signal, code, [pair(sender.pid, sender.uid), 0, 0, 0])
     }
 
+    /// Sent with a value, as sigqueue(3) does and message queues do.
+    pub const fn with_value(signal: Signal, code: i32, sender: Sender, value: u64) -> Self {
+        Self::new(signal, code, [pair(sender.pid, sender.uid), value, 0, 0])
+    }
+
     /// What is told when there was no room to keep what was known.
     pub const fn forgotten(signal: Signal) -> Self {
         Self::user(signal, SI_USER, Sender { pid: 0, uid: 0 })

@@ -23,7 +23,7 @@ use hal::spin::{Lock, Once};
 use logic::addr::PAGE_LEN;
 
 use crate::block::{self, Disk, Durability, Family, Operation, Request, SECTOR, Segment, Ticket};
-use crate::sched::{Mutex, Wait};
+use crate::sched::Wait;
 use crate::vfs::device::{self, Device, Registered};
 use crate::vfs::storage::{Storage, Synced, Wanted};
 use crate::vfs::{ByteSink, ByteSource, File, FileKind, Transfer};

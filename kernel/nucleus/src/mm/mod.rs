@@ -11,6 +11,7 @@
 //! - [`memory`]: an address space, its making and its copy.
 //! - [`fault`]: pages on demand.
 //! - [`map`]: mmap(2), munmap(2), mprotect(2), mremap(2), brk(2).
+//! - `attach`: files mapped by their identity.
 //! - [`advice`]: madvise(2), mlock(2), mincore(2), and looking in from outside.
 
 pub mod source;
@@ -20,6 +21,7 @@ pub mod mappers;
 pub mod memory;
 pub mod fault;
 pub mod map;
+mod attach;
 pub mod advice;
 
 pub use advice::Usage;

@@ -102,6 +102,14 @@ pub trait File: Send + Sync {
     /// The queues where one waits for `ready` to change.
     fn for_each_queue(&self, _visit: &mut dyn FnMut(&WaitQueue)) {}
 
+    /// How often something came that may make it ready for some of `wanted`: what edge-triggered watchers compare. A file
+    /// whose queues stand for different things counts those that are meant.
+    fn changes(&self, _wanted: Events) -> u64 {
+        let mut sum = 0_u64;
+        self.for_each_queue(&mut |queue| sum = sum.wrapping_add(queue.signals()));
+        sum
+    }
+
     /// ioctl(2); `argument` may be an address of the running program.
     ///
     /// # Errors
