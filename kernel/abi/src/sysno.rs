@@ -300,6 +300,12 @@ pub const FUTEX: usize = 202;
 pub const SCHED_SETAFFINITY: usize = 203;
 /// sched_getaffinity(2).
 pub const SCHED_GETAFFINITY: usize = 204;
+/// preadv2(2).
+pub const PREADV2: usize = 327;
+/// pwritev2(2).
+pub const PWRITEV2: usize = 328;
+/// pivot_root(2).
+pub const PIVOT_ROOT: usize = 155;
 /// posix_fadvise(2).
 pub const FADVISE64: usize = 221;
 /// readahead(2).

@@ -11,6 +11,7 @@
 //! - `commit`: what the thread does.
 //! - `node`: a file.
 //! - `contents`: the bytes of a regular file.
+//! - `extended`: extended attributes.
 //! - `names`: what directories do.
 
 mod device;
@@ -18,6 +19,7 @@ mod volume;
 mod commit;
 mod node;
 mod contents;
+mod extended;
 mod names;
 
 use alloc::sync::Arc;

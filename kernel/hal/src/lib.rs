@@ -17,6 +17,7 @@
 //! - [`tables`]: the kernel's own page tables.
 //! - [`heap`]: the global allocator.
 //! - [`smp`]: the CPUs.
+//! - [`tally`]: numbers that all CPUs count.
 //! - [`tlb`]: requests that all CPUs serve.
 //! - [`vmap`]: stacks with guards, device mappings.
 //! - [`mmio`]: device registers.
@@ -52,6 +53,7 @@ pub mod frames;
 mod tables;
 pub mod heap;
 pub mod smp;
+pub mod tally;
 pub mod tlb;
 pub mod vmap;
 pub mod mmio;

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64};
 
 use logic::frame_cache::FrameCache;
 use logic::slab::{CLASS_COUNT, MagazinePair};
@@ -106,34 +106,6 @@ impl<T> Own<T> {
 
 #[repr(align(64))]
 struct Line<T>(T);
-
-/// A number that all CPUs count up and down without taking turns; each has a share of its own.
-pub struct Tally([Line<AtomicI64>; cpu::MAX_CPUS]);
-
-impl Tally {
-    /// Zero.
-    pub const fn new() -> Self {
-        Tally([const { Line(AtomicI64::new(0)) }; cpu::MAX_CPUS])
-    }
-
-    /// Adds to this CPU's share.
-    #[inline]
-    pub fn add(&self, count: i64) {
-        // Moved to another CPU meanwhile, it adds to a share that others use too: still right, and rare.
-        self.0[cpu::id()].0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// The number. While CPUs count, it may be one that never was.
-    pub fn sum(&self) -> i64 {
-        self.0.iter().map(|share| share.0.load(Ordering::Relaxed)).sum()
-    }
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// One `T` for each CPU.
 pub struct PerCpu<T> {

@@ -213,6 +213,20 @@ impl FsContext {
         drop(old);
     }
 
+    /// Puts another place where `old` is root or working directory.
+    pub(crate) fn replace(&self, old: &Place, new: &Place) {
+        let mut places = self.places.lock();
+        let mut gone = [None, None];
+        let Places { root, directory } = &mut *places;
+        for (place, gone) in [root, directory].into_iter().zip(&mut gone) {
+            if place.is(old) {
+                *gone = Some(core::mem::replace(place, new.clone()));
+            }
+        }
+        drop(places);
+        drop(gone);
+    }
+
     /// Walks from the working directory.
     pub(crate) fn walker<'a>(&self, cred: &'a Cred) -> Walker<'a> {
         let Places { root, directory } = self.places.lock().clone();

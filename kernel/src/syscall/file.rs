@@ -7,6 +7,8 @@ use abi::file::{O_CLOEXEC, O_NONBLOCK};
 use abi::{Errno, Result};
 use logic::fd_table::OnExec;
 use logic::signal::{Sender, Signal, SignalInfo};
+use nucleus::vfs::open::Positioning;
+use nucleus::vfs::storage::Synced;
 use nucleus::vfs::{FileKind, Listing, OpenFile};
 
 use super::args::{Address, Hex, IoVecs, UserPtr, UserSink, UserSource};
@@ -99,6 +101,68 @@ pub(super) fn pwritev(cx: &mut Cx, fd: i32, pieces: Address, count: usize, offse
     let mut from = IoVecs::read(pieces, count)?;
     let limit = cx.process().limits.soft(Resource::FileSize);
     raise(cx, file.write_at(position, &mut from, limit))
+}
+
+/// `RWF_` flags of preadv2(2).
+mod how {
+    pub(super) const HIPRI: u32 = 1;
+    pub(super) const DSYNC: u32 = 2;
+    pub(super) const SYNC: u32 = 4;
+    pub(super) const NOWAIT: u32 = 8;
+    pub(super) const APPEND: u32 = 0x10;
+    pub(super) const KNOWN: u32 = HIPRI | DSYNC | SYNC | NOWAIT | APPEND;
+}
+
+/// preadv2(2): an offset of -1 is the file's own position. RWF_NOWAIT is refused, as by Linux for files that cannot tell.
+pub(super) fn preadv2(
+    cx: &mut Cx,
+    fd: i32,
+    pieces: Address,
+    count: usize,
+    offset: i64,
+    _high: u64,
+    flags: Hex,
+) -> Result<usize> {
+    let file = cx.files.get(fd)?;
+    let mut to = IoVecs::read(pieces, count)?;
+    if flags.0 & !how::KNOWN != 0 || flags.0 & (how::NOWAIT | how::APPEND) != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if offset == -1 { file.read(&mut to) } else { file.read_at(position(offset)?, &mut to) }
+}
+
+/// pwritev2(2).
+pub(super) fn pwritev2(
+    cx: &mut Cx,
+    fd: i32,
+    pieces: Address,
+    count: usize,
+    offset: i64,
+    _high: u64,
+    flags: Hex,
+) -> Result<usize> {
+    let file = cx.files.get(fd)?;
+    let mut from = IoVecs::read(pieces, count)?;
+    if flags.0 & !how::KNOWN != 0 || flags.0 & how::NOWAIT != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    let limit = cx.process().limits.soft(Resource::FileSize);
+    let written = match (flags.0 & how::APPEND, offset) {
+        (0, -1) => file.write(&mut from, limit),
+        (0, offset) => file.write_at(position(offset)?, &mut from, limit),
+        (_, offset) => {
+            // At the end, and the position moves only if it was asked to be used.
+            let moves = if offset == -1 { Positioning::Moves } else { Positioning::Stays };
+            file.write_at_end(&mut from, limit, moves)
+        }
+    };
+    let written = raise(cx, written)?;
+    match flags.0 & (how::DSYNC | how::SYNC) {
+        0 => {}
+        how::DSYNC => file.sync(Synced::Data, 0..u64::MAX)?,
+        _ => file.sync(Synced::Everything, 0..u64::MAX)?,
+    }
+    Ok(written)
 }
 
 /// lseek(2).

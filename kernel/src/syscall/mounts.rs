@@ -10,7 +10,7 @@ use nucleus::vfs::{Last, Place};
 use super::args::{Hex, UserPtr, UserString};
 use super::path::place_at;
 use crate::mounts::Source;
-use crate::process::Cx;
+use crate::process::{Cx, tree};
 
 /// mount(2) of the file systems there are.
 pub(super) fn mount(
@@ -48,6 +48,27 @@ pub(super) fn umount2(cx: &mut Cx, target: UserString, flags: Hex) -> Result<()>
     // There is one of these for all its mounts.
     if !matches!(place.mount.file_system().kind(), "devtmpfs" | "mqueue" | "proc" | "sysfs") {
         nucleus::vfs::watch::unmounted(place.inode().attributes().device);
+    }
+    Ok(())
+}
+
+/// pivot_root(2).
+pub(super) fn pivot_root(cx: &mut Cx, new_root: UserString, put_old: UserString) -> Result<()> {
+    if !cx.cred.has(Capability::SysAdmin) {
+        return Err(Errno::EPERM);
+    }
+    let new_root = place_at(cx, AT_FDCWD, new_root, 0, Last::Follow)?;
+    let put_old = place_at(cx, AT_FDCWD, put_old, 0, Last::Follow)?;
+    let old_root = cx.fs.root();
+    nucleus::vfs::mount::pivot(&old_root, &new_root, &put_old)?;
+    // Whoever had the old root as root or working directory has the new one.
+    for process in tree::processes(|_| true) {
+        for task in process.tasks() {
+            let fs = task.state.lock().fs.clone();
+            if let Some(fs) = fs {
+                fs.replace(&old_root, &new_root);
+            }
+        }
     }
     Ok(())
 }

@@ -15,10 +15,13 @@ use hal::frames::SharedFrame;
 use hal::rank;
 use hal::spin::Once;
 use hal::time;
+use logic::addr::PAGE_SIZE;
 use nucleus::mm::PageSource;
 use nucleus::mm::source::Purpose;
 use nucleus::sched::{Mutex, Wait};
 use nucleus::vfs::cache::{Mapped, PageCache};
+use nucleus::vfs::extended::Extended;
+use nucleus::vfs::flusher;
 use nucleus::vfs::inode::{Removal, Renaming};
 use nucleus::vfs::storage::Storage;
 use nucleus::vfs::{
@@ -231,6 +234,10 @@ impl Inode for Node {
         self.volume.state.lock().read_link(self.ino)
     }
 
+    fn extended(&self) -> Option<&dyn Extended> {
+        Some(self)
+    }
+
     fn open(self: Arc<Self>, opening: &Opening) -> Result<Arc<dyn File>> {
         match self.shown.kind {
             FileKind::Regular | FileKind::Directory => Ok(self),
@@ -265,14 +272,21 @@ impl File for Node {
     }
 
     fn write(&self, transfer: &Transfer, from: &mut dyn ByteSource) -> Result<usize> {
-        let _alone = self.writing.lock();
-        self.write_locked(transfer.position, from)
+        let count = {
+            let _alone = self.writing.lock();
+            self.write_locked(transfer.position, from)?
+        };
+        wait_if_too_much(transfer.position, count);
+        Ok(count)
     }
 
     fn append(&self, _wait: Wait, from: &mut dyn ByteSource) -> Result<(u64, usize)> {
-        let _alone = self.writing.lock();
-        let start = self.shown.size.load(Ordering::Acquire);
-        let count = self.write_locked(start, from)?;
+        let (start, count) = {
+            let _alone = self.writing.lock();
+            let start = self.shown.size.load(Ordering::Acquire);
+            (start, self.write_locked(start, from)?)
+        };
+        wait_if_too_much(start, count);
         Ok((start + count as u64, count))
     }
 
@@ -293,6 +307,14 @@ impl File for Node {
     }
 }
 
+/// Whoever dirties another page waits while too many are dirty: with the file's position locked, which nobody who writes
+/// back needs.
+fn wait_if_too_much(start: u64, count: usize) {
+    if start / PAGE_SIZE != (start + count as u64) / PAGE_SIZE {
+        flusher::throttle();
+    }
+}
+
 impl PageSource for Node {
     fn page(&self, index: u64, purpose: Purpose) -> Result<SharedFrame> {
         if purpose == Purpose::Write {
@@ -304,6 +326,10 @@ impl PageSource for Node {
 
     fn wait_for_page(&self) -> Result<()> {
         self.volume.commit(ext2::Purpose::Durability)
+    }
+
+    fn sync(&self, range: Range<u64>) -> Result<()> {
+        self.sync_to_disk(range, Pending::All)
     }
 
     fn cached_page(&self, index: u64) -> Option<SharedFrame> {

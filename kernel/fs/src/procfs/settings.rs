@@ -133,6 +133,15 @@ const RANDOM: &[Row] = &[
 ];
 
 const VM: &[Row] = &[
+    constant!("dirty_background_ratio", 10),
+    constant!("dirty_expire_centisecs", 3000),
+    constant!("dirty_ratio", 20),
+    constant!("dirty_writeback_centisecs", 500),
+    Row {
+        name: "drop_caches",
+        permissions: 0o200,
+        what: What::Setting(|_, _| Err(Errno::EACCES), drop_caches),
+    },
     constant!("max_map_count", 65_530),
     constant!("min_free_kbytes", 0),
     constant!("mmap_min_addr", 65_536),
@@ -141,6 +150,17 @@ const VM: &[Row] = &[
     constant!("overcommit_ratio", 50),
     constant!("swappiness", 60),
 ];
+
+/// 1: pages of files; 2: what else is remembered of them; 3: both.
+fn drop_caches(_question: &Question<'_>, bytes: &[u8]) -> Result<()> {
+    match number::<u32>(bytes)? {
+        1..=3 => {
+            nucleus::vfs::cache::reclaim::drop_all_clean();
+            Ok(())
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
 
 fn host_name(question: &Question<'_>, to: &mut Text) -> Result<()> {
     let mut name = alloc::vec::Vec::new();

@@ -167,12 +167,15 @@ fn memory() -> Memory {
     let bytes = |pages: usize| pages as u64 * PAGE_SIZE;
     let files = tmpfs::pages_in_use() * PAGE_SIZE;
     let heap = hal::heap::stats();
+    let cache = nucleus::vfs::cache::counters::counts();
     Memory {
         total: bytes(frames.total),
         free: bytes(frames.free),
-        available: bytes(frames.free),
-        cached: files,
-        anonymous: bytes(frames::shared_in_use()).saturating_sub(files),
+        available: bytes(frames.free) + (cache.cached - cache.dirty.min(cache.cached)) * PAGE_SIZE,
+        cached: files + cache.cached * PAGE_SIZE,
+        dirty: cache.dirty * PAGE_SIZE,
+        writing: cache.writing * PAGE_SIZE,
+        anonymous: bytes(frames::shared_in_use()).saturating_sub(files + cache.cached * PAGE_SIZE),
         shared: files,
         heap: (heap.slab_bytes + heap.large_bytes + heap.whole_bytes) as u64,
         committed: account::committed_pages() * PAGE_SIZE,

@@ -15,6 +15,10 @@ pub struct Memory {
     pub available: u64,
     /// Pages of files.
     pub cached: u64,
+    /// Those that the disk does not have.
+    pub dirty: u64,
+    /// Those on their way to it.
+    pub writing: u64,
     /// Pages of programs.
     pub anonymous: u64,
     /// Pages of files in memory only.
@@ -54,8 +58,8 @@ pub fn meminfo(text: &mut Text, memory: &Memory) {
         ("Mlocked", memory.locked),
         ("SwapTotal", 0),
         ("SwapFree", 0),
-        ("Dirty", 0),
-        ("Writeback", 0),
+        ("Dirty", memory.dirty),
+        ("Writeback", memory.writing),
         ("AnonPages", memory.anonymous),
         ("Mapped", 0),
         ("Shmem", memory.shared),

@@ -1,5 +1,7 @@
 //! Advice and questions: madvise(2), mlock(2), mincore(2), what `/proc` shows, and reading another program's memory.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use abi::{Errno, Result};
@@ -11,7 +13,7 @@ use logic::vma::{Area, AtFork, Growth, Sharing};
 
 use super::fault::{FaultError, protection_of};
 use super::memory::Memory;
-use super::source::Source;
+use super::source::{PageSource, Source};
 
 /// What an area's pages are, in bytes, as `/proc/PID/smaps` shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,9 @@ pub struct Usage {
     /// Those in large pages.
     pub huge: u64,
 }
+
+/// A file, and a range of its bytes.
+pub type FilePart = (Arc<dyn PageSource>, Range<u64>);
 
 impl Memory {
     /// Forgets the pages of a range: private ones are zero, or as in the file, at the next touch.
@@ -91,6 +96,24 @@ impl Memory {
                 let _ = self.space.protect(start, end, protection_of(area.rights).without_write());
             }
         }
+    }
+
+    /// The files that are mapped shared in a range, and which of their bytes.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn shared_files(&self, range: Range<u64>) -> Result<Vec<FilePart>> {
+        let areas = self.areas.lock();
+        let mut files = Vec::new();
+        for area in areas.map.overlapping(range.clone()) {
+            if let (Source::File { file, offset }, Sharing::Shared) = (&area.backing, area.sharing) {
+                let start = offset + (area.start.max(range.start) - area.start);
+                let end = offset + (area.end.min(range.end) - area.start);
+                files.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+                files.push((file.clone(), start..end));
+            }
+        }
+        Ok(files)
     }
 
     /// Forgets pages of files that can be had again: those that are not written here.

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use abi::{Errno, Result};
 use hal::frames::SharedFrame;
@@ -30,6 +31,14 @@ pub trait PageSource: Send + Sync {
     /// EIO.
     fn wait_for_page(&self) -> Result<()> {
         Err(Errno::EIO)
+    }
+
+    /// Brings a range of bytes that was written through mappings to where it lasts. Called without a lock.
+    ///
+    /// # Errors
+    /// EIO.
+    fn sync(&self, _range: Range<u64>) -> Result<()> {
+        Ok(())
     }
 
     /// The same if it is in memory already; never waits.

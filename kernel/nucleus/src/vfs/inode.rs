@@ -9,6 +9,7 @@ use abi::time::Timespec;
 use abi::{Errno, Result};
 use logic::cred::Owner;
 
+use super::extended::Extended;
 use super::file::File;
 use super::mount::Place;
 use crate::sched::Wait;
@@ -319,6 +320,11 @@ pub trait Inode: Any + Send + Sync {
     /// What `/proc` says: ENOENT, EACCES.
     fn jump(&self) -> Result<Option<Place>> {
         Ok(None)
+    }
+
+    /// Its extended attributes, where the file system has such.
+    fn extended(&self) -> Option<&dyn Extended> {
+        None
     }
 
     /// What reads and writes it. Devices are opened by their number, not through this.

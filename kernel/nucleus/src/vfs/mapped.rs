@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use abi::Result;
 use hal::frames::SharedFrame;
@@ -44,6 +45,10 @@ impl PageSource for Mapped {
 
     fn wait_for_page(&self) -> Result<()> {
         self.pages.wait_for_page()
+    }
+
+    fn sync(&self, range: Range<u64>) -> Result<()> {
+        self.pages.sync(range)
     }
 
     fn cached_page(&self, index: u64) -> Option<SharedFrame> {

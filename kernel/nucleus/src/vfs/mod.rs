@@ -4,6 +4,7 @@
 //! where (`&Walker`) as arguments. Modules, lowest first:
 //! - [`bytes`]: where bytes come from and go to.
 //! - [`cache`]: what is in memory of files on disks.
+//! - [`extended`]: extended attributes.
 //! - [`inode`]: what a file system is made of.
 //! - [`storage`]: what stored files can do besides.
 //! - [`file`]: what can be opened.
@@ -13,6 +14,7 @@
 //! - [`flusher`]: what is dirty goes to the disk.
 //! - `notify`: seeing what happens to files.
 //! - [`walk`]: from a path to a place.
+//! - `attributes`: who may touch which extended attribute.
 //! - [`change`]: making, removing and renaming.
 //! - [`busy`]: who writes a file and who runs it.
 //! - [`locks`]: locks on files.
@@ -24,6 +26,7 @@
 
 pub mod bytes;
 pub mod cache;
+pub mod extended;
 pub mod inode;
 pub mod storage;
 pub mod file;
@@ -33,6 +36,7 @@ pub mod mount;
 pub mod flusher;
 mod notify;
 pub mod walk;
+mod attributes;
 pub mod change;
 pub mod busy;
 pub mod locks;

@@ -220,6 +220,41 @@ pub fn move_to(place: &Place, target: &Place) -> Result<()> {
     Ok(())
 }
 
+/// Makes `new_root` the root of the tree and puts the old one on `put_old` (pivot_root(2)).
+///
+/// # Errors
+/// EINVAL if one of the roots is no mount, or `put_old` is not below `new_root`; EBUSY if they are the same; ENOTDIR.
+pub fn pivot(old_root: &Place, new_root: &Place, put_old: &Place) -> Result<()> {
+    let mounts = MOUNTS.lock();
+    if !new_root.entry.is_directory() || !put_old.entry.is_directory() {
+        return Err(Errno::ENOTDIR);
+    }
+    if Arc::ptr_eq(&new_root.mount, &old_root.mount) || Arc::ptr_eq(&put_old.mount, &old_root.mount) {
+        return Err(Errno::EBUSY);
+    }
+    let is_root = |place: &Place| Arc::ptr_eq(&place.entry, &place.mount.root);
+    if !is_root(new_root) || !is_root(old_root) {
+        return Err(Errno::EINVAL);
+    }
+    // `put_old` must be reached from `new_root`.
+    let mut at = put_old.clone();
+    while !Arc::ptr_eq(&at.mount, &new_root.mount) {
+        at = at.mount.at().ok_or(Errno::EINVAL)?;
+    }
+    let was_at = new_root.mount.at().ok_or(Errno::EINVAL)?;
+    let old_at = old_root.mount.at();
+    let gone = {
+        let first = core::mem::replace(&mut *new_root.mount.at.lock(), old_at);
+        let second = old_root.mount.at.lock().replace(put_old.clone());
+        (first, second)
+    };
+    was_at.entry.mounts.fetch_sub(1, Ordering::Relaxed);
+    put_old.entry.mounts.fetch_add(1, Ordering::Relaxed);
+    drop(mounts);
+    drop(gone);
+    Ok(())
+}
+
 /// Calls `visit` with each mount, in the order they were made.
 pub fn for_each(mut visit: impl FnMut(&Arc<Mount>)) {
     let mounts = MOUNTS.lock().clone();

@@ -7,13 +7,13 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::file::{
-    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH, O_RDONLY,
-    O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH,
+    O_RDONLY, O_SYNC, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 };
 use abi::{Errno, Result};
-use hal::percpu::Tally;
 use hal::rank;
 use hal::spin::Once;
+use hal::tally::Tally;
 use logic::cred::Access;
 
 use super::attached::Attached;
@@ -26,7 +26,7 @@ use super::inode::{Attributes, Change, FileKind, FileSystem, Inode, Naming, Open
 use super::mapped::Mapped;
 use super::mount::{self, Place};
 use super::notify;
-use super::storage::{Storage, Wanted};
+use super::storage::{Storage, Synced, Wanted};
 use super::walk::{Found, Walker};
 use crate::mm::PageSource;
 use crate::sched::{Mutex, Wait};
@@ -70,6 +70,15 @@ impl Drop for Counted {
     fn drop(&mut self) {
         OPEN_FILES.add(-1);
     }
+}
+
+/// What a write at the end does to the position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Positioning {
+    /// It is behind what was written.
+    Moves,
+    /// It is where it was.
+    Stays,
 }
 
 /// Flags that fcntl(2) can change.
@@ -325,7 +334,7 @@ impl OpenFile {
         self.check_writable()?;
         let count = self.write_next(from, limit)?;
         if count > 0 {
-            notify::written(self.place(), self.flags());
+            self.after_write()?;
         }
         Ok(count)
     }
@@ -361,9 +370,45 @@ impl OpenFile {
             self.write_positioned(position, from, limit)?
         };
         if count > 0 {
-            notify::written(self.place(), self.flags());
+            self.after_write()?;
         }
         Ok(count)
+    }
+
+    /// Writes at the end, whatever the flags say (pwritev2(2): `RWF_APPEND`).
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn write_at_end(
+        &self,
+        from: &mut dyn ByteSource,
+        limit: u64,
+        positioning: Positioning,
+    ) -> Result<usize> {
+        self.check_writable()?;
+        if self.file.seeking() != Seeking::Positions {
+            return self.write(from, limit);
+        }
+        let mut position = self.position.lock();
+        let (end, count) = self.append(from, limit)?;
+        if positioning == Positioning::Moves {
+            *position = end;
+        }
+        drop(position);
+        if count > 0 {
+            self.after_write()?;
+        }
+        Ok(count)
+    }
+
+    /// What else a write means: watchers hear of it, and O_SYNC and O_DSYNC want it on the disk.
+    fn after_write(&self) -> Result<()> {
+        notify::written(self.place(), self.flags());
+        match self.flags() & O_SYNC {
+            0 => Ok(()),
+            O_DSYNC => self.sync(Synced::Data, 0..u64::MAX),
+            _ => self.sync(Synced::Everything, 0..u64::MAX),
+        }
     }
 
     /// Writes at the end; says where that is then, and how many bytes it wrote.

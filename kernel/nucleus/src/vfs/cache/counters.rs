@@ -1,7 +1,7 @@
 //! How much there is of what, for `/proc/meminfo` and for the limits on dirty pages.
 
 use hal::frames;
-use hal::percpu::Tally;
+use hal::tally::Tally;
 
 /// Pages in all caches.
 pub(super) static CACHED: Tally = Tally::new();
