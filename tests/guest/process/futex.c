@@ -176,6 +176,7 @@ static void an_owner_that_ends_leaves_its_lock(void)
             if ((*word & FUTEX_TID_MASK) != getpid() || (*word & FUTEX_OWNER_DIED) == 0) _exit(1);
         }); /* and ends as well, with the lock */
         wait_for_state(heirs[i], 'S');
+        usleep(20000); /* it may have slept on its way there */
     }
     CHECK_ERR(futex(word, FUTEX_WAKE, 1, NULL, NULL, 0), EINVAL); /* they wait for an owner */
     CHECK_ERR(futex(word, FUTEX_REQUEUE, 0, (void *)1L, word + 8, 0), EINVAL);

@@ -3,7 +3,8 @@
  *
  * /tests.list holds lines `SECONDS PATH ARGUMENTS...`. Each program's output goes to the console; when it ends
  * there is a line `process: ok NAME` or `process: FAILED NAME: why`, and after the last `process: done N passed,
- * N failed`. NAME is the path without `/tests/`. `only=TEXT` on the kernel's command line selects by name, `init.arguments=-v`
+ * N failed`. NAME is the path without `/tests/`. `tmp=/dev/vda` mounts
+ * that disk's ext2 on /tmp. `only=TEXT` on the kernel's command line selects by name, `init.arguments=-v`
  * adds an argument. The machine is switched off at the end.
  */
 #include <errno.h>
@@ -47,7 +48,6 @@ static void mount_all(void)
         mkdir(mounts[i][1], 0755);
         mount(mounts[i][0], mounts[i][1], mounts[i][0], 0, NULL);
     }
-    chmod("/tmp", 01777);
     chmod("/dev/shm", 01777);
 }
 
@@ -88,6 +88,18 @@ static void read_command_line(void)
     ssize_t length = read(file, command_line, sizeof command_line - 1);
     command_line[length > 0 ? length : 0] = 0;
     close(file);
+}
+
+/* The folder the tests work in: in memory, or on a disk. */
+static void mount_tmp(void)
+{
+    const char *disk = word("tmp");
+
+    if (*disk && mount(disk, "/tmp", "ext2", 0, NULL) < 0) {
+        say("process: FAILED mount: %s is not mounted: %s\n", disk, strerror(errno));
+        failed++;
+    }
+    chmod("/tmp", 01777);
 }
 
 static long long now_ms(void)
@@ -248,6 +260,7 @@ int main(void)
     mount_all();
     open_console();
     read_command_line();
+    mount_tmp();
     run_all();
     say("process: done %d passed, %d failed\n", passed, failed);
     sync();

@@ -385,7 +385,7 @@ static void stopping_discards_continuing(void)
 static void continuing_just_after_stopping(void)
 {
     volatile int *started = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < 2000; round++) {
         int status;
         *started = 0;
         pid_t pid = CHILD(for (*started = 1;;) if (round % 2) getpid());
