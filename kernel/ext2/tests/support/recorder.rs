@@ -4,7 +4,7 @@
 //! one being made. What all states of the window agree on must be on the repaired disk exactly; where they differ, the disk may
 //! show any of them, byte by byte for contents; no file that all of them have may be gone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ext2::{Access, Ino, Removed, Renaming, Reserve};
 
@@ -382,9 +382,11 @@ impl Checker<'_> {
         let states = &self.recorder.states[window.names..=window.last];
         for path in states[0].paths() {
             let found: Vec<Option<usize>> = states.iter().map(|state| state.find(&path).ok()).collect();
-            // Who is asked may answer that a name goes; what it led to is looked for below.
-            let is_moving = found.iter().any(|&node| node != found[0]);
-            let may_be_absent = found.contains(&None) || advice == Advice::Wanted && is_moving;
+            // Who is asked may keep a directory at either place, with whatever it has now; nothing may be lost, see below.
+            if advice == Advice::Wanted && found.iter().any(|&node| node != found[0]) {
+                continue;
+            }
+            let may_be_absent = found.contains(&None);
             match tree.get(&path) {
                 None if may_be_absent => {}
                 None => return Err(format!("{path} is gone")),
@@ -394,7 +396,12 @@ impl Checker<'_> {
                         .flatten()
                         .any(|&node| self.fits(window, node, content.as_deref(), block));
                     if !fits && found.iter().any(Option::is_some) {
-                        return Err(format!("{path} has something else: {:?}", brief(content)));
+                        let node = found.iter().flatten().next().copied().unwrap_or(0);
+                        return Err(format!(
+                            "{path} has {}\n{}",
+                            brief(content),
+                            self.candidates(window, node)
+                        ));
                     }
                 }
             }
@@ -411,6 +418,21 @@ impl Checker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What a file of the model had in the window, for a report.
+    fn candidates(&self, window: &Window, node: usize) -> String {
+        let from = window.contents.get(&node).copied().unwrap_or(window.names);
+        let mut text = format!("names from {}, contents from {from}, to {}\n", window.names, window.last);
+        for (number, state) in self.recorder.states.iter().enumerate().take(window.last + 1).skip(from) {
+            if let Some(Node::File(content)) = state.nodes.get(&node) {
+                let line = format!("{} at {}\n", brief(&Some(content.clone())), path_of(state, node));
+                if !text.ends_with(&line) {
+                    text += &format!("{number}: {line}");
+                }
+            }
+        }
+        text
     }
 
     /// Whether what was found can be a file or a folder of the model.
@@ -448,10 +470,18 @@ impl Checker<'_> {
     }
 }
 
+/// How many bytes, and the runs of equal ones; every 61st is another in our contents.
 fn brief(content: &Option<Vec<u8>>) -> String {
-    content.as_ref().map_or("a folder".into(), |content| {
-        format!("{} bytes of {:?}", content.len(), content.first().map(|byte| *byte as char))
-    })
+    let Some(content) = content else { return "a folder".into() };
+    let mut runs: Vec<(u8, usize)> = Vec::new();
+    for (at, &byte) in content.iter().enumerate().filter(|(_, byte)| **byte != b'\n') {
+        if runs.last().is_none_or(|run| run.0 != byte) {
+            runs.push((byte, at));
+        }
+    }
+    let runs: Vec<String> =
+        runs.iter().map(|(byte, at)| format!("{:?} from {at}", char::from(*byte))).collect();
+    format!("{} bytes: {}", content.len(), runs.join(", "))
 }
 
 /// The folder and the name that a folder has.
