@@ -4,7 +4,7 @@
 //! one being made. What all states of the window agree on must be on the repaired disk exactly; where they differ, the disk may
 //! show any of them, byte by byte for contents; no file that all of them have may be gone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use ext2::{Access, Ino, Removed, Renaming, Reserve};
 
@@ -132,6 +132,17 @@ impl Recorder {
         self.state();
     }
 
+    /// O_TMPFILE, written, perhaps on the disk already, and then given a name.
+    pub(crate) fn create_unnamed(&mut self, path: &str, content: &[u8], then: impl FnOnce(&mut Self)) {
+        let (folder, name) = self.folder(path);
+        let ino = self.shell.again(|volume| volume.create_unnamed(folder, &super::node(FILE))).unwrap();
+        self.shell.write(ino, 0, content, Reserve::Usable).unwrap();
+        then(self);
+        self.shell.link(ino, folder, name).unwrap();
+        self.model.create(path, Node::File(content.to_vec())).unwrap();
+        self.state();
+    }
+
     pub(crate) fn link(&mut self, from: &str, to: &str) {
         let ino = self.shell.at(from).unwrap();
         let (folder, name) = self.folder(to);
@@ -237,8 +248,10 @@ impl Recorder {
         }
         for (first, last) in intervals(&events) {
             let inside: Vec<usize> = writes.iter().copied().filter(|at| (first..last).contains(at)).collect();
-            let here = (inside.len() * tries).div_ceil(writes.len().max(1)).min(1 << inside.len().min(16));
-            let here = here.max(usize::from(inside.len() > 1));
+            // As many as fall to this interval; the rest of the division by chance.
+            let share = inside.len() * tries;
+            let more = usize::from((random.below(writes.len() as u64) as usize) < share % writes.len());
+            let here = (share / writes.len() + more).min(1 << inside.len().min(16));
             for _ in 0..here {
                 let chance = random.below(9) + 1;
                 let chosen: Vec<usize> =
@@ -382,8 +395,12 @@ impl Checker<'_> {
         let states = &self.recorder.states[window.names..=window.last];
         for path in states[0].paths() {
             let found: Vec<Option<usize>> = states.iter().map(|state| state.find(&path).ok()).collect();
-            // Who is asked may keep a directory at either place, with whatever it has now; nothing may be lost, see below.
-            if advice == Advice::Wanted && found.iter().any(|&node| node != found[0]) {
+            // Which directory a path leads through may differ from what is in it; nothing may be lost, see below.
+            let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+            let is_same_folder = states.iter().all(|state| state.find(above) == states[0].find(above));
+            // Who is asked may keep a directory at either place.
+            let is_free = advice == Advice::Wanted && found.iter().any(|&node| node != found[0]);
+            if is_free || !is_same_folder {
                 continue;
             }
             let may_be_absent = found.contains(&None);
