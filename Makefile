@@ -45,7 +45,7 @@ iso: need-images build initramfs ## Build the BIOS + UEFI CD image: build/nacre.
 check: need-checking ## Quick checks: format, layers, unsafe baseline, docs/syscalls.md, lints, host tests
 	@scripts/check
 
-test: need-running need-images need-programs build initramfs esp iso ## All tests; T=name runs those whose name contains it
+test: need-checking need-running need-images need-programs build initramfs esp iso ## All tests; T=name runs those whose name contains it
 	@scripts/test "$(T)"
 
 test-process: need-running need-programs build ## The tests of processes on this host first, then on Nacre; T=name, LINUX=1 boots Linux too

@@ -69,6 +69,7 @@ impl<B: Blocks> Ext2<B> {
         self.waiting_blocks = [0, self.waiting_blocks[0]];
         self.waiting_inodes = [0, self.waiting_inodes[0]];
         self.store.mark_in_flight();
+        self.keep_shelters(&commit);
         Ok(Some(commit))
     }
 
@@ -235,6 +236,15 @@ impl<B: Blocks> Ext2<B> {
             }
         }
         Ok(None)
+    }
+
+    /// A block with shelters must not be read again before they are taken down.
+    fn keep_shelters(&mut self, commit: &Commit) {
+        for write in commit.levels.iter().flatten() {
+            if let Some(slot) = self.store.present(write.block) {
+                slot.in_flight = true;
+            }
+        }
     }
 
     /// Names for all shelters at the end of one record.

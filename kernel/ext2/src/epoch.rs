@@ -119,6 +119,11 @@ impl Epoch {
         self.held.contains_key(&ino)
     }
 
+    /// Whether an inode is held until just this moment.
+    pub(crate) fn is_held_until(&self, ino: Ino, moment: Moment) -> bool {
+        self.held.get(&ino).is_some_and(|held| held.until == Until::Moment(moment))
+    }
+
     /// Notes that an inode was taken for a new file.
     pub(crate) fn note_new(&mut self, ino: Ino) -> Result<()> {
         self.reserve_step()?;

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use crate::directory::{Found, NewName, first_block};
 use crate::dirent;
+use crate::epoch::{Moment, Until};
 use crate::error::Outcome;
 use crate::inode::{Inode, SHORT_TARGET, flags};
 use crate::order::{Loss, Spot};
@@ -202,6 +203,15 @@ impl<B: Blocks> Ext2<B> {
             }
             if this.find_or_clear(directory, &mut above, name)?.is_some() {
                 return Err(Errno::EEXIST.into());
+            }
+            if inode.links == 0 && !this.is_new(ino)? {
+                // As with a new inode: first the name, then the inode is used.
+                let bytes = this.inode_bytes(ino)?;
+                this.epoch.hold(ino, &bytes, Until::Moment(Moment::New(ino)))?;
+            } else {
+                // The count before the name: if nobody repairs the disk, it is better too large.
+                let (place, _) = this.inode_place(ino)?;
+                this.epoch.write_early(place)?;
             }
             inode.links += 1;
             inode.deleted = 0;

@@ -32,10 +32,15 @@ impl<B: Blocks> Ext2<B> {
     /// A file got a name.
     pub(crate) fn name_added(&mut self, ino: Ino, spot: Spot) -> Outcome<()> {
         let Some(visible) = self.visible(spot)? else { return Ok(()) };
-        if self.is_new(ino)? {
+        if self.is_unnamed(ino)? {
             return self.demand(visible, Moment::New(ino));
         }
         Ok(self.epoch.note_added(ino, visible)?)
+    }
+
+    /// Whether the disk knows no name of a file: it is new, or had no name when the last commit began.
+    pub(crate) fn is_unnamed(&mut self, ino: Ino) -> Result<bool> {
+        Ok(self.is_new(ino)? || self.epoch.is_held_until(ino, Moment::New(ino)))
     }
 
     /// When a name is visible. One in a block that the disk does not lead to becomes visible with the directory's inode: a new
@@ -72,7 +77,7 @@ impl<B: Blocks> Ext2<B> {
         if inode.links == 0 {
             inode.deleted = self.deletion_time(inode.changed);
         }
-        if !self.is_new(ino)? {
+        if !self.is_unnamed(ino)? {
             if inode.links > 0 {
                 let bytes = self.inode_bytes(ino)?;
                 self.epoch.hold(ino, &bytes, Until::Last)?;

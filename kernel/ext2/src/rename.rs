@@ -115,7 +115,7 @@ impl<B: Blocks> Ext2<B> {
         let mut lost = self.inode(victim)?;
         self.check_replace(ino, &inode, &lost, from.directory, to.directory)?;
         // A file that the disk does not know yet could be lost with the name it replaces.
-        if self.is_new(ino)? && !self.is_new(victim)? {
+        if self.is_unnamed(ino)? && !self.is_unnamed(victim)? {
             return Err(Failure::CommitFirst);
         }
         self.replace_name(target, ino, inode.mode)?;
@@ -166,7 +166,11 @@ impl<B: Blocks> Ext2<B> {
     /// The new name before the old one goes. Of a file that the disk does not know, there is no old one.
     fn order_move(&mut self, ino: Ino, directory: Ino, source: &Found, to: Spot) -> Outcome<()> {
         self.name_added(ino, to)?;
-        if self.is_new(ino)? { Ok(()) } else { self.name_left(ino, Spot { directory, block: source.block }) }
+        if self.is_unnamed(ino)? {
+            Ok(())
+        } else {
+            self.name_left(ino, Spot { directory, block: source.block })
+        }
     }
 
     /// Refuses to move a directory into itself; and, until a commit, to move one again or below one that was just moved: a disk
@@ -199,7 +203,7 @@ impl<B: Blocks> Ext2<B> {
         let ((first_directory, first), (second_directory, second)) = (one, other);
         let mut inodes = [self.inode(first.ino())?, self.inode(second.ino())?];
         let [a, b] = [inodes[0].is_directory(), inodes[1].is_directory()];
-        if self.is_new(first.ino())? != self.is_new(second.ino())? {
+        if self.is_unnamed(first.ino())? != self.is_unnamed(second.ino())? {
             // The old one's name would lead to nothing until the new one is on the disk.
             return Err(Failure::CommitFirst);
         }
@@ -240,7 +244,7 @@ impl<B: Blocks> Ext2<B> {
     /// Over two blocks, a file has no name between the writes: it gets a shelter.
     fn order_exchange(&mut self, one: (Ino, &Found), other: (Ino, &Found)) -> Outcome<()> {
         let ((first_directory, first), (second_directory, second)) = (one, other);
-        let is_new = self.is_new(first.ino())? || self.is_new(second.ino())?;
+        let is_new = self.is_unnamed(first.ino())? || self.is_unnamed(second.ino())?;
         if is_new || self.is_fresh(first.block) || self.is_fresh(second.block) {
             return Err(Failure::CommitFirst);
         }

@@ -16,12 +16,13 @@ const LARGE_BLOCKS: &[&str] = &["-b", "4096", "-N", "128"];
 /// A workload, and how it is called.
 type Workload = (&'static str, fn(&mut Recorder));
 
-const WORKLOADS: [Workload; 14] = [
+const WORKLOADS: [Workload; 15] = [
     ("create and append", create_and_append),
     ("overwrite", overwrite),
     ("rename over", rename_over),
     ("directories across directories", directories_across_directories),
     ("unlink while open", unlink_while_open),
+    ("files without names", files_without_names),
     ("directory trees", directory_trees),
     ("truncate", truncate),
     ("editor", editor),
@@ -127,6 +128,19 @@ fn unlink_while_open(disk: &mut Recorder) {
     }
     disk.sync();
     disk.close_open();
+    disk.sync();
+}
+
+fn files_without_names(disk: &mut Recorder) {
+    disk.folder_at("/named");
+    disk.create_unnamed("/named/a", &content(b'a', 6000), |_| {});
+    disk.create_unnamed("/named/b", &content(b'b', 9000), Recorder::sync);
+    disk.create_unnamed("/named/c", &content(b'c', 20_000), Recorder::commit);
+    disk.fsync("/named/c");
+    disk.create_unnamed("/d", &content(b'd', 3000), Recorder::commit);
+    disk.rename("/d", "/named/a");
+    disk.create_unnamed("/e", &content(b'e', 3000), Recorder::sync);
+    disk.unlink("/e");
     disk.sync();
 }
 
@@ -323,7 +337,18 @@ fn cut(which: &[&str], most: usize, tries: usize) {
 
 #[test]
 fn files_survive() {
-    cut(&["create and append", "overwrite", "truncate", "unlink while open", "space used again"], 12, 12);
+    cut(
+        &[
+            "create and append",
+            "overwrite",
+            "truncate",
+            "unlink while open",
+            "files without names",
+            "space used again",
+        ],
+        12,
+        12,
+    );
 }
 
 #[test]

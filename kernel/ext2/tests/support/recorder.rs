@@ -132,6 +132,17 @@ impl Recorder {
         self.state();
     }
 
+    /// O_TMPFILE, written, perhaps on the disk already, and then given a name.
+    pub(crate) fn create_unnamed(&mut self, path: &str, content: &[u8], then: impl FnOnce(&mut Self)) {
+        let (folder, name) = self.folder(path);
+        let ino = self.shell.again(|volume| volume.create_unnamed(folder, &super::node(FILE))).unwrap();
+        self.shell.write(ino, 0, content, Reserve::Usable).unwrap();
+        then(self);
+        self.shell.link(ino, folder, name).unwrap();
+        self.model.create(path, Node::File(content.to_vec())).unwrap();
+        self.state();
+    }
+
     pub(crate) fn link(&mut self, from: &str, to: &str) {
         let ino = self.shell.at(from).unwrap();
         let (folder, name) = self.folder(to);
@@ -237,8 +248,10 @@ impl Recorder {
         }
         for (first, last) in intervals(&events) {
             let inside: Vec<usize> = writes.iter().copied().filter(|at| (first..last).contains(at)).collect();
-            let here = (inside.len() * tries).div_ceil(writes.len().max(1)).min(1 << inside.len().min(16));
-            let here = here.max(usize::from(inside.len() > 1));
+            // As many as fall to this interval; the rest of the division by chance.
+            let share = inside.len() * tries;
+            let more = usize::from((random.below(writes.len() as u64) as usize) < share % writes.len());
+            let here = (share / writes.len() + more).min(1 << inside.len().min(16));
             for _ in 0..here {
                 let chance = random.below(9) + 1;
                 let chosen: Vec<usize> =
@@ -382,9 +395,15 @@ impl Checker<'_> {
         let states = &self.recorder.states[window.names..=window.last];
         for path in states[0].paths() {
             let found: Vec<Option<usize>> = states.iter().map(|state| state.find(&path).ok()).collect();
-            // Who is asked may answer that a name goes; what it led to is looked for below.
-            let is_moving = found.iter().any(|&node| node != found[0]);
-            let may_be_absent = found.contains(&None) || advice == Advice::Wanted && is_moving;
+            // Which directory a path leads through may differ from what is in it; nothing may be lost, see below.
+            let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+            let is_same_folder = states.iter().all(|state| state.find(above) == states[0].find(above));
+            // Who is asked may keep a directory at either place.
+            let is_free = advice == Advice::Wanted && found.iter().any(|&node| node != found[0]);
+            if is_free || !is_same_folder {
+                continue;
+            }
+            let may_be_absent = found.contains(&None);
             match tree.get(&path) {
                 None if may_be_absent => {}
                 None => return Err(format!("{path} is gone")),
@@ -394,7 +413,12 @@ impl Checker<'_> {
                         .flatten()
                         .any(|&node| self.fits(window, node, content.as_deref(), block));
                     if !fits && found.iter().any(Option::is_some) {
-                        return Err(format!("{path} has something else: {:?}", brief(content)));
+                        let node = found.iter().flatten().next().copied().unwrap_or(0);
+                        return Err(format!(
+                            "{path} has {}\n{}",
+                            brief(content),
+                            self.candidates(window, node)
+                        ));
                     }
                 }
             }
@@ -411,6 +435,21 @@ impl Checker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What a file of the model had in the window, for a report.
+    fn candidates(&self, window: &Window, node: usize) -> String {
+        let from = window.contents.get(&node).copied().unwrap_or(window.names);
+        let mut text = format!("names from {}, contents from {from}, to {}\n", window.names, window.last);
+        for (number, state) in self.recorder.states.iter().enumerate().take(window.last + 1).skip(from) {
+            if let Some(Node::File(content)) = state.nodes.get(&node) {
+                let line = format!("{} at {}\n", brief(&Some(content.clone())), path_of(state, node));
+                if !text.ends_with(&line) {
+                    text += &format!("{number}: {line}");
+                }
+            }
+        }
+        text
     }
 
     /// Whether what was found can be a file or a folder of the model.
@@ -448,10 +487,18 @@ impl Checker<'_> {
     }
 }
 
+/// How many bytes, and the runs of equal ones; every 61st is another in our contents.
 fn brief(content: &Option<Vec<u8>>) -> String {
-    content.as_ref().map_or("a folder".into(), |content| {
-        format!("{} bytes of {:?}", content.len(), content.first().map(|byte| *byte as char))
-    })
+    let Some(content) = content else { return "a folder".into() };
+    let mut runs: Vec<(u8, usize)> = Vec::new();
+    for (at, &byte) in content.iter().enumerate().filter(|(_, byte)| **byte != b'\n') {
+        if runs.last().is_none_or(|run| run.0 != byte) {
+            runs.push((byte, at));
+        }
+    }
+    let runs: Vec<String> =
+        runs.iter().map(|(byte, at)| format!("{:?} from {at}", char::from(*byte))).collect();
+    format!("{} bytes: {}", content.len(), runs.join(", "))
 }
 
 /// The folder and the name that a folder has.
