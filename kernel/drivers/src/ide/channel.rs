@@ -184,7 +184,12 @@ impl Channel {
     fn go_on(&self) -> Option<(Command, Outcome)> {
         let mut state = self.state.lock();
         let active = state.active.as_mut()?;
-        if self.registers.status() & ata::STATUS_BUSY != 0 {
+        // A drive need not look busy while data moves by itself: then the controller knows.
+        let is_done = match active.manner {
+            Manner::Dma => self.registers.has_master_interrupted(),
+            Manner::Processor(_) | Manner::None => true,
+        };
+        if !is_done || self.registers.status() & ata::STATUS_BUSY != 0 {
             return None;
         }
         let status = self.registers.take_status();

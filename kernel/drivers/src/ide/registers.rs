@@ -213,6 +213,11 @@ impl Registers {
         }
     }
 
+    /// Whether the drive has interrupted since DMA was prepared.
+    pub(super) fn has_master_interrupted(&self) -> bool {
+        self.master.is_none_or(|master| master.status.read() & MASTER_INTERRUPTED != 0)
+    }
+
     /// Ends DMA; says whether it went well. Afterwards the controller reaches no memory.
     pub(super) fn stop_master(&self) -> bool {
         let Some(master) = self.master else { return true };
