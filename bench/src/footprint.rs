@@ -26,7 +26,11 @@ pub(crate) fn fill(tables: &mut Tables, lab: &Lab) {
                 Source::LeastMemory(program, figure) => least_memory(lab, system, program, figure),
                 Source::ImageSize => lab.image(system).map(|image| image.len() as f64),
                 Source::SymbolSize => lab.image(system).and_then(|image| symbol_size(&image)),
-                Source::Guest(_) | Source::Scaling | Source::Firmware | Source::KernelItself { .. } => {
+                Source::Guest(_)
+                | Source::Scaling
+                | Source::LockWaits
+                | Source::Firmware
+                | Source::KernelItself { .. } => {
                     continue;
                 }
             };

@@ -27,7 +27,11 @@ pub(crate) fn fill(tables: &mut Tables, lab: &Lab) {
                 }
                 Source::Firmware => firmware(lab, system, kind),
                 Source::KernelItself { cpus } => kernel_itself(lab, kind, cpus),
-                Source::LeastMemory(..) | Source::Scaling | Source::ImageSize | Source::SymbolSize => {
+                Source::LeastMemory(..)
+                | Source::Scaling
+                | Source::LockWaits
+                | Source::ImageSize
+                | Source::SymbolSize => {
                     continue;
                 }
             };

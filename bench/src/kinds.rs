@@ -88,6 +88,8 @@ pub(crate) enum Source {
     LeastMemory(Program, &'static str),
     /// A line of the benchmark program, on two CPUs.
     Scaling,
+    /// The same program on four CPUs, with twice as many loops: what Nacre counts of its locks.
+    LockWaits,
     ImageSize,
     SymbolSize,
 }
@@ -95,7 +97,7 @@ pub(crate) enum Source {
 impl Source {
     /// Whether Linux has such a figure too.
     pub(crate) const fn is_comparable(self) -> bool {
-        !matches!(self, Self::KernelItself { .. } | Self::SymbolSize)
+        !matches!(self, Self::KernelItself { .. } | Self::SymbolSize | Self::LockWaits)
     }
 
     /// Whether the ratio enters the geometric mean: only what programs wait for does.
@@ -112,7 +114,7 @@ impl Source {
     pub(crate) const fn program(self) -> Option<Program> {
         match self {
             Self::Guest(program) | Self::LeastMemory(program, _) => Some(program),
-            Self::Scaling => Some(Program::Scaling),
+            Self::Scaling | Self::LockWaits => Some(Program::Scaling),
             Self::Firmware | Self::KernelItself { .. } | Self::ImageSize | Self::SymbolSize => None,
         }
     }
@@ -156,6 +158,8 @@ const IMAGE: &str = "kernel image (Linux's is compressed)";
 const SYMBOLS: &str = "symbol table in the image";
 const PROMPT: &str = "least memory that reaches the prompt of busybox";
 const SCALING: &str = "work of two loops of fork+exec on two CPUs, over one loop's";
+const LOCK_WAITS: &str = "spin locks found taken for a fork+exec, 4 CPUs, 8 loops";
+const LOCK_LOOKS: &str = "looks at them until they were free";
 
 /// The first line of the benchmark program.
 const FIRST_FIGURE: &str = "boot";
@@ -164,7 +168,7 @@ const PROMPT_FIGURE: &str = "prompt";
 
 const INIT: Source = Source::Guest(Program::Init);
 
-static ROWS: [RowKind; 14] = [
+static ROWS: [RowKind; 16] = [
     row(Section::Instructions, "boot", BOOT, "instructions", INIT),
     row(Section::Instructions, "firmware", FIRMWARE, "instructions", Source::Firmware),
     row(Section::Instructions, "null-call", NULL_CALL, "instructions", INIT),
@@ -185,6 +189,8 @@ static ROWS: [RowKind; 14] = [
         Source::LeastMemory(Program::Prompt, PROMPT_FIGURE),
     ),
     row(Section::ProcessLimits, "scaling", SCALING, "times", Source::Scaling),
+    row(Section::ProcessLimits, "lock-waits", LOCK_WAITS, "times", Source::LockWaits),
+    row(Section::ProcessLimits, "lock-looks", LOCK_LOOKS, "times", Source::LockWaits),
 ];
 
 /// The rows of bench/guest/process/: one table in instructions, one in wall time.

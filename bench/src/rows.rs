@@ -198,7 +198,7 @@ mod tests {
         assert!(tables.rows(Section::Instructions).next().is_none());
         assert_eq!(tables.rows(Section::ProcessInstructions).count(), 25);
         assert_eq!(tables.rows(Section::ProcessWall).count(), 25);
-        assert_eq!(tables.rows(Section::ProcessLimits).count(), 2);
+        assert_eq!(tables.rows(Section::ProcessLimits).count(), 4);
     }
 
     #[test]

@@ -28,10 +28,7 @@ pub(crate) fn run(boot: &'static BootInfo) {
         return;
     }
     crate::disks::start(boot);
-    let root = match unpack(boot, path) {
-        Ok(root) => root,
-        Err(()) => return,
-    };
+    let Ok((root, path)) = find_root(boot, &options, path) else { return };
     match start(boot, &root, path).and_then(|process| wait(&process)) {
         Ok(status) => report(path, status),
         Err(error) => {
@@ -46,9 +43,12 @@ pub(crate) fn run(boot: &'static BootInfo) {
 /// ENOMEM.
 pub(crate) fn prepare() -> Result<()> {
     set_clock();
+    nucleus::mm::pressure::set(nucleus::vfs::cache::reclaim::free);
+    nucleus::vfs::flusher::start()?;
     crate::vdso::init()?;
     fs::devices::register()?;
     nucleus::disk_files::loops::register()?;
+    crate::ipc::init();
     tty::init()
 }
 
@@ -81,13 +81,71 @@ pub(crate) fn bare_root() -> Result<Place> {
     Ok(root)
 }
 
-/// The root file system with the archive's files.
-fn unpack(boot: &BootInfo, path: &str) -> core::result::Result<Place, ()> {
-    let root = bare_root().map_err(|error| error!("cannot make the root file system: {error}"))?;
-    let Some(archive) = hal::boot::initramfs(boot) else {
-        error!("there is no initramfs to run {path} from; give QEMU -initrd build/initramfs.cpio");
+/// Programs that are tried on a root disk, in Linux's order.
+const FIRST_PROGRAMS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
+
+/// The root file system, and the program to start: from the initramfs if it has one, else from the disk that `root=`
+/// names.
+fn find_root<'a>(
+    boot: &BootInfo,
+    options: &BootOptions<'a>,
+    path: &'a str,
+) -> core::result::Result<(Place, &'a str), ()> {
+    let bare = bare_root().map_err(|error| error!("cannot make the root file system: {error}"))?;
+    if let Some(archive) = hal::boot::initramfs(boot) {
+        unpack(archive, &bare)?;
+        if has(&bare, path) {
+            return Ok((bare, path));
+        }
+        if options.root.is_none() {
+            error!("the initramfs has no {path}; name another with rdinit=/PATH, or a root disk with root=");
+            return Err(());
+        }
+    } else if options.root.is_none() {
+        error!(
+            "there is no initramfs to run {path} from; give QEMU -initrd build/initramfs.cpio, or a disk and root=/dev/vda"
+        );
+        return Err(());
+    }
+    let root = crate::root::mount_from_disk(options, &bare)?;
+    mount_devices(&root);
+    let found = match options.init {
+        Some(init) => has(&root, init).then_some(init),
+        None => FIRST_PROGRAMS.into_iter().find(|program| has(&root, program)),
+    };
+    let Some(program) = found else {
+        error!(
+            "the root disk has no {}; name the first program with init=/PATH",
+            options.init.unwrap_or("/sbin/init")
+        );
         return Err(());
     };
+    Ok((root, program))
+}
+
+/// Whether there is a file at a path.
+fn has(root: &Place, path: &str) -> bool {
+    let cred = Cred::root();
+    let walker = Walker { cred: &cred, root: root.clone(), start: root.clone() };
+    walker.resolve(path.as_bytes(), Last::Follow).is_ok()
+}
+
+/// The devices in `/dev`, as Linux mounts them for whoever starts from a disk.
+fn mount_devices(root: &Place) {
+    let cred = Cred::root();
+    let walker = Walker { cred: &cred, root: root.clone(), start: root.clone() };
+    let mounted = walker
+        .resolve(b"/dev", Last::Follow)
+        .and_then(|place| nucleus::vfs::mount::mount(fs::devfs::shared()?, Some(place), b"devtmpfs", 0));
+    if let Err(error) = mounted {
+        nucleus::warning!(
+            "the devices cannot be mounted on /dev: {error}; make a directory /dev on the root disk"
+        );
+    }
+}
+
+/// Puts the archive's files into the root file system.
+fn unpack(archive: &[u8], root: &Place) -> core::result::Result<(), ()> {
     if let Some(compression) = cpio::compression(archive) {
         let name = compression.name();
         error!(
@@ -95,17 +153,11 @@ fn unpack(boot: &BootInfo, path: &str) -> core::result::Result<Place, ()> {
         );
         return Err(());
     }
-    if let Err(problem) = fs::initramfs::unpack(archive, &root) {
+    if let Err(problem) = fs::initramfs::unpack(archive, root) {
         error!("the initramfs is damaged: {problem}; build it again with make initramfs");
         return Err(());
     }
-    let cred = Cred::root();
-    let walker = Walker { cred: &cred, root: root.clone(), start: root.clone() };
-    if walker.resolve(path.as_bytes(), Last::Follow).is_err() {
-        error!("the initramfs has no {path}; name another with rdinit=/PATH");
-        return Err(());
-    }
-    Ok(root)
+    Ok(())
 }
 
 /// What Linux gives the first program, and what the command line adds.

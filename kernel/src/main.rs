@@ -8,12 +8,14 @@
 //! - [`tty`]: terminals and job control.
 //! - [`trace`]: printing system calls.
 //! - [`shm`]: memory that several share.
+//! - [`ipc`]: System V semaphores, messages and memory.
 //! - [`procfs`]: what `/proc` asks.
 //! - [`mounts`]: which file systems there are.
 //! - [`disks`]: finding disks, and their nodes in `/dev`.
 //! - [`syscall`]: the table of system calls.
 //! - [`usermode`]: the loop between user code and the kernel.
 //! - [`handlers`]: hal's upcalls.
+//! - [`root`]: the root file system on a disk.
 //! - [`first`]: from a booted kernel to the first program.
 //! - [`bench`]: measurements the kernel makes of itself (`bench.switch`).
 //! - [`ktest`]: in-kernel tests, in test builds.
@@ -32,9 +34,11 @@ mod process;
 mod tty;
 mod trace;
 mod shm;
+mod ipc;
 mod procfs;
 mod mounts;
 mod disks;
+mod root;
 mod syscall;
 mod usermode;
 mod handlers;

@@ -2,10 +2,12 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{Errno, Result};
-use fs::procfs::{Controls, Link, ProcessSource, Procfs, Setting, SystemNow, SystemSource, Target, Who};
+use fs::procfs::{
+    Controls, IpcLimit, IpcSort, Link, ProcessSource, Procfs, Setting, SystemNow, SystemSource, Target, Who,
+};
 use hal::boot::{BootInfo, Text};
 use hal::spin::Once;
 use hal::{cpu, frames, smp, trap};
@@ -20,7 +22,7 @@ use nucleus::vfs::{FileSystem, OpenFile, Place};
 use crate::process::limits::{RESOURCES, Resource};
 use crate::process::task::TimesNow;
 use crate::process::{Pid, Process, Task, fork, tree};
-use crate::{process, system, tty};
+use crate::{ipc, process, system, tty};
 
 struct Processes;
 struct System;
@@ -287,9 +289,17 @@ fn descriptor_target(file: &Arc<OpenFile>) -> Target {
         (None, Some(attributes)) if attributes.kind == nucleus::vfs::FileKind::Fifo => {
             alloc::format!("pipe:[{}]", attributes.number).into_bytes()
         }
-        _ => b"anon_inode:[pidfd]".to_vec(),
+        _ => anonymous_name(file).as_bytes().to_vec(),
     };
     Target { text, place: file.place().cloned(), file: Some(file.clone()) }
+}
+
+/// What Linux calls files that have no name and no inode of their own.
+fn anonymous_name(file: &OpenFile) -> &'static str {
+    if process::signalfd::of(file).is_some() {
+        return "anon_inode:[signalfd]";
+    }
+    fs::anonymous_name(&**file.file()).unwrap_or("anon_inode:[pidfd]")
 }
 
 impl SystemSource for System {
@@ -322,6 +332,15 @@ impl SystemSource for System {
 
     fn command_line(&self) -> &str {
         COMMAND_LINE.get().copied().unwrap_or("")
+    }
+
+    fn list_ipc(&self, sort: IpcSort, to: &mut logic::proc_text::Text) -> Result<()> {
+        let me = process::current().ok_or(Errno::EACCES)?;
+        ipc::list(sort, &me.cred(), to)
+    }
+
+    fn ipc_limits(&self, limit: IpcLimit) -> &'static [AtomicU64] {
+        ipc::limits(limit)
     }
 
     fn host_name(&self, to: &mut Vec<u8>) {

@@ -6,10 +6,8 @@ use alloc::vec::Vec;
 use abi::file::O_RDWR;
 use abi::{Errno, Result};
 use fs::tmpfs::{self, Sealing};
-use nucleus::mm::{Memory, PageSource};
+use nucleus::mm::{PageSource, mappers};
 use nucleus::vfs::{Attributes, Change, OpenFile};
-
-use crate::process::tree;
 
 /// An open file that only memory holds.
 pub(crate) fn memory_file(name: &[u8], may_seal: bool) -> Result<Arc<OpenFile>> {
@@ -35,28 +33,16 @@ pub(crate) fn shared_pages(len: u64) -> Result<Arc<dyn PageSource>> {
     file.pages().ok_or(Errno::ENOMEM)
 }
 
-/// All memories there are, each once.
-fn memories() -> Vec<Arc<Memory>> {
-    let mut memories: Vec<Arc<Memory>> = Vec::new();
-    for process in tree::processes(|_| true) {
-        if let Some(memory) = process.any_task().and_then(|task| task.memory())
-            && !memories.iter().any(|other| Arc::ptr_eq(other, &memory))
-        {
-            memories.push(memory);
-        }
-    }
-    memories
-}
-
 /// A file was cut to `size`: nobody keeps what lay behind.
 pub(crate) fn cut(attributes: &Attributes, size: u64) {
-    if attributes.size <= size {
+    let is_mapped = || nucleus::vfs::busy::is_mapped((attributes.device, attributes.number));
+    if attributes.size <= size || !is_mapped() {
         return;
     }
-    for memory in memories() {
+    mappers::for_each(|memory| {
         // Without memory to split a large page the rest stays mapped; files are mapped in small ones.
         let _ = memory.cut_file((attributes.device, attributes.number), size);
-    }
+    });
 }
 
 /// Adds seals (fcntl(2): F_ADD_SEALS).
@@ -67,9 +53,12 @@ pub(crate) fn add_seals(file: &OpenFile, seals: u32) -> Result<()> {
     let identity = file.attributes().map(|attributes| (attributes.device, attributes.number));
     if seals & tmpfs::seals::WRITE != 0
         && let Some(identity) = identity
-        && memories().iter().any(|memory| memory.writes_file(identity))
     {
-        return Err(Errno::EBUSY);
+        let mut is_written = false;
+        mappers::for_each(|memory| is_written |= memory.writes_file(identity));
+        if is_written {
+            return Err(Errno::EBUSY);
+        }
     }
     tmpfs::seals::add(&**file.file(), seals)
 }

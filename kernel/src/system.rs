@@ -65,10 +65,18 @@ pub(crate) fn log_tail(len: usize) -> Result<Vec<u8>> {
     Ok(tail.bytes)
 }
 
+/// Leaves every disk clean: nothing can be written any more.
+fn close_file_systems() {
+    if let Err(error) = nucleus::vfs::mount::close_all() {
+        nucleus::error!("not everything could be written to the disks: {error}; run e2fsck on them");
+    }
+}
+
 const POWER_OFF_PATIENCE_NS: u64 = 2_000_000_000;
 
 /// Powers off, or says why not.
 pub(crate) fn power_off() -> Result<()> {
+    close_file_systems();
     nucleus::info!("powering off");
     power::off();
     // The switch works a moment later, on real machines as in QEMU.
@@ -80,12 +88,14 @@ pub(crate) fn power_off() -> Result<()> {
 
 /// Starts the machine again.
 pub(crate) fn restart() -> Result<()> {
+    close_file_systems();
     nucleus::info!("restarting");
     power::reset()
 }
 
 /// Stops for good.
 pub(crate) fn halt() -> Result<()> {
+    close_file_systems();
     nucleus::info!("halted; it is safe to turn the machine off now");
     loop {
         sched::sleep_ns(u64::MAX / 4)?;

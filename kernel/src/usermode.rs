@@ -71,6 +71,7 @@ fn page_fault(cx: &Cx, fault: &Fault) {
         Err(FaultError::NotMapped) => SignalInfo::fault(Signal::SEGV, SEGV_MAPERR, address),
         Err(FaultError::Forbidden) => SignalInfo::fault(Signal::SEGV, SEGV_ACCERR, address),
         Err(FaultError::PastEnd) => SignalInfo::fault(Signal::BUS, BUS_ADRERR, address),
+        Err(FaultError::Busy) => return,
         Err(FaultError::NoMemory) => {
             crate::process::oom::make_room(&cx.task);
             return;

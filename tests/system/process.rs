@@ -1,4 +1,4 @@
-//! The behaviour tests under tests/guest/process: each program on the host's Linux, then all of them in one boot of
+//! The behaviour tests under tests/guest/process and tests/guest/files: each program on the host's Linux, then all of them in one boot of
 //! Nacre; with `LINUX=1` also in one boot of Debian's Linux, which shows what the initramfs itself lacks.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ struct Set {
     cpus: u32,
 }
 
-const SETS: [Set; 5] = [
+const SETS: [Set; 6] = [
     Set { name: "process", folder: "build/guest/process", initramfs: "build/guest/process.cpio", cpus: 2 },
     Set {
         name: "process-musl",
@@ -27,6 +27,7 @@ const SETS: [Set; 5] = [
         initramfs: "build/guest/process-musl.cpio",
         cpus: 2,
     },
+    Set { name: "files", folder: "build/guest/files", initramfs: "build/guest/files.cpio", cpus: 2 },
     stress("stress", 2),
     stress("stress-1-cpu", 1),
     stress("stress-4-cpus", 4),

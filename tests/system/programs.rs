@@ -1,5 +1,5 @@
 //! Other people's programs, unmodified: busybox as `/init` with a scripted session over the serial line, bash, zsh, and
-//! static Go, Rust and C++ programs. On the host first, then under Debian's Linux in QEMU, then under Nacre.
+//! static Go, Rust and C++ programs; bash and Perl with Debian's dynamic linker. On the host first, then under Debian's Linux in QEMU, then under Nacre.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,12 @@ const SHELLS: [(&str, &[&str]); 3] = [
     ("zsh", &["zsh-static", "--emulate", "sh"]),
 ];
 const OTHERS: [&str; 3] = ["others-go", "others-rust", "others-cxx"];
+
+/// A few lines of Perl, and what they print: memory, a child, a pipe, a signal, floating point.
+const PERL: &str = "@words = map { \"word$_\" } 1..50000; $SIG{USR1} = sub { $caught++ }; \
+    pipe(R, W); if (!fork) { print W scalar(@words); exit 3 } close W; $line = <R>; wait; \
+    kill USR1, $$; printf qq(%s %d %d %.3f\\n), $line, $? >> 8, $caught, atan2(1, 1) * 4";
+const PERL_SAYS: &str = "50000 3 1 3.142";
 
 /// What the typed commands end with, so that their end is seen: the echo of the typing does not match it.
 const MARK: &str = "; echo rc=$?.";
@@ -120,7 +126,7 @@ fn in_guest(name: &str, kernel: PathBuf, command_line: &str) -> TestResult {
     let mut guest = Guest::start(name, &machine)?;
     guest.wait_for("rcS: ready")?;
     guest.wait_for("# ")?;
-    for shell in ["sh", "bash-static", "zsh-static --emulate sh"] {
+    for shell in ["sh", "bash-static", "zsh-static --emulate sh", "bash"] {
         let output = run(&mut guest, &format!("{shell} /tests/session.sh 2>/dev/null"))?;
         let start = output.find("session: pipelines").ok_or(format!("{shell} did not start:\n{output}"))?;
         compare(output.get(start..).unwrap_or_default())?;
@@ -130,6 +136,10 @@ fn in_guest(name: &str, kernel: PathBuf, command_line: &str) -> TestResult {
         if !output.contains(&format!("ok {other} ")) {
             return Err(format!("{other} fails:\n{output}").into());
         }
+    }
+    let output = run(&mut guest, &format!("perl-base -e '{PERL}'"))?;
+    if !output.contains(PERL_SAYS) {
+        return Err(format!("Perl says:\n{output}").into());
     }
     job_control(&mut guest)?;
     guest.type_text("poweroff -f\n")?;

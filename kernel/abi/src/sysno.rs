@@ -58,6 +58,12 @@ pub const MSYNC: usize = 26;
 pub const MINCORE: usize = 27;
 /// madvise(2).
 pub const MADVISE: usize = 28;
+/// shmget(2).
+pub const SHMGET: usize = 29;
+/// shmat(2).
+pub const SHMAT: usize = 30;
+/// shmctl(2).
+pub const SHMCTL: usize = 31;
 /// dup(2).
 pub const DUP: usize = 32;
 /// dup2(2).
@@ -92,8 +98,26 @@ pub const WAIT4: usize = 61;
 pub const KILL: usize = 62;
 /// uname(2).
 pub const UNAME: usize = 63;
+/// semget(2).
+pub const SEMGET: usize = 64;
+/// semop(2).
+pub const SEMOP: usize = 65;
+/// semctl(2).
+pub const SEMCTL: usize = 66;
+/// shmdt(2).
+pub const SHMDT: usize = 67;
+/// msgget(2).
+pub const MSGGET: usize = 68;
+/// msgsnd(2).
+pub const MSGSND: usize = 69;
+/// msgrcv(2).
+pub const MSGRCV: usize = 70;
+/// msgctl(2).
+pub const MSGCTL: usize = 71;
 /// fcntl(2).
 pub const FCNTL: usize = 72;
+/// flock(2).
+pub const FLOCK: usize = 73;
 /// fsync(2).
 pub const FSYNC: usize = 74;
 /// fdatasync(2).
@@ -276,12 +300,30 @@ pub const FUTEX: usize = 202;
 pub const SCHED_SETAFFINITY: usize = 203;
 /// sched_getaffinity(2).
 pub const SCHED_GETAFFINITY: usize = 204;
+/// preadv2(2).
+pub const PREADV2: usize = 327;
+/// pwritev2(2).
+pub const PWRITEV2: usize = 328;
+/// pivot_root(2).
+pub const PIVOT_ROOT: usize = 155;
+/// posix_fadvise(2).
+pub const FADVISE64: usize = 221;
+/// readahead(2).
+pub const READAHEAD: usize = 187;
+/// sync_file_range(2).
+pub const SYNC_FILE_RANGE: usize = 277;
+/// fallocate(2).
+pub const FALLOCATE: usize = 285;
+/// syncfs(2).
+pub const SYNCFS: usize = 306;
 /// getdents64(2).
 pub const GETDENTS64: usize = 217;
 /// set_tid_address(2).
 pub const SET_TID_ADDRESS: usize = 218;
 /// restart_syscall(2).
 pub const RESTART_SYSCALL: usize = 219;
+/// semtimedop(2).
+pub const SEMTIMEDOP: usize = 220;
 /// timer_create(2).
 pub const TIMER_CREATE: usize = 222;
 /// timer_settime(2).
@@ -306,8 +348,26 @@ pub const EXIT_GROUP: usize = 231;
 pub const TGKILL: usize = 234;
 /// utimes(2).
 pub const UTIMES: usize = 235;
+/// mq_open(2).
+pub const MQ_OPEN: usize = 240;
+/// mq_unlink(2).
+pub const MQ_UNLINK: usize = 241;
+/// mq_timedsend(2).
+pub const MQ_TIMEDSEND: usize = 242;
+/// mq_timedreceive(2).
+pub const MQ_TIMEDRECEIVE: usize = 243;
+/// mq_notify(2).
+pub const MQ_NOTIFY: usize = 244;
+/// mq_getsetattr(2).
+pub const MQ_GETSETATTR: usize = 245;
 /// waitid(2).
 pub const WAITID: usize = 247;
+/// inotify_init(2).
+pub const INOTIFY_INIT: usize = 253;
+/// inotify_add_watch(2).
+pub const INOTIFY_ADD_WATCH: usize = 254;
+/// inotify_rm_watch(2).
+pub const INOTIFY_RM_WATCH: usize = 255;
 /// openat(2).
 pub const OPENAT: usize = 257;
 /// mkdirat(2).
@@ -344,10 +404,22 @@ pub const SET_ROBUST_LIST: usize = 273;
 pub const GET_ROBUST_LIST: usize = 274;
 /// utimensat(2).
 pub const UTIMENSAT: usize = 280;
+/// signalfd(2).
+pub const SIGNALFD: usize = 282;
+/// timerfd_create(2).
+pub const TIMERFD_CREATE: usize = 283;
+/// timerfd_settime(2).
+pub const TIMERFD_SETTIME: usize = 286;
+/// timerfd_gettime(2).
+pub const TIMERFD_GETTIME: usize = 287;
+/// signalfd4(2).
+pub const SIGNALFD4: usize = 289;
 /// dup3(2).
 pub const DUP3: usize = 292;
 /// pipe2(2).
 pub const PIPE2: usize = 293;
+/// inotify_init1(2).
+pub const INOTIFY_INIT1: usize = 294;
 /// preadv(2).
 pub const PREADV: usize = 295;
 /// pwritev(2).

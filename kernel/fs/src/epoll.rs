@@ -1,13 +1,13 @@
 //! epoll(7): many files watched at once.
 //!
 //! The list of what is watched is under a sleeping lock (rank `Epoll`); a wait stands in the queues of all files and looks
-//! at each when it is woken. An edge is a wake-up of one of the file's queues since the last report.
+//! at each when it is woken. An edge is something new of what is watched for ([`File::changes`]) since the last report.
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 
-use abi::file::{POLLERR, POLLHUP, POLLIN};
+use abi::file::{POLLERR, POLLHUP, POLLIN, POLLOUT};
 use abi::{Errno, Result};
 use hal::rank;
 use nucleus::sched::{Mutex, Wait, WaitQueue, block_until_any};
@@ -16,6 +16,12 @@ use nucleus::vfs::{Events, File, OpenFile};
 
 /// `EPOLLONESHOT`.
 const ONE_SHOT: u32 = 1 << 30;
+/// `EPOLLEXCLUSIVE`: all that wait are woken all the same.
+const EXCLUSIVE: u32 = 1 << 28;
+/// `EPOLLWAKEUP`: nothing here ever sleeps as a whole.
+const WAKE_UP: u32 = 1 << 29;
+/// What can be asked for together with it.
+const WITH_EXCLUSIVE: u32 = (POLLIN | POLLOUT | POLLERR | POLLHUP) as u32 | WAKE_UP | EDGE | EXCLUSIVE;
 /// `EPOLLET`.
 const EDGE: u32 = 1 << 31;
 /// Instances that watch each other no deeper than this (Linux's EP_MAX_NESTS).
@@ -36,7 +42,7 @@ struct Watched {
     /// Closed files are watched no more.
     file: Weak<OpenFile>,
     wanted: Event,
-    /// Wake-ups of the file's queues at the last report; only for edges.
+    /// What the file had counted at the last report; only for edges.
     seen: Option<u64>,
     /// One-shot and fired.
     is_spent: bool,
@@ -70,8 +76,13 @@ impl Epoll {
     /// # Errors
     /// EEXIST, ENOENT, EPERM for files that cannot be waited for, ELOOP, ENOMEM.
     pub fn control(&self, fd: i32, file: &Arc<OpenFile>, control: Control) -> Result<()> {
-        if matches!(control, Control::Add(_)) {
-            check_watchable(self, file)?;
+        match control {
+            Control::Add(wanted) => {
+                check_watchable(self, file)?;
+                check_exclusive(wanted, file)?;
+            }
+            Control::Modify(wanted) if wanted.events & EXCLUSIVE != 0 => return Err(Errno::EINVAL),
+            _ => {}
         }
         let mut watched = self.watched.lock();
         watched.retain(|entry| entry.file.strong_count() != 0);
@@ -88,6 +99,9 @@ impl Epoll {
             (_, None) => return Err(Errno::ENOENT),
             (Control::Modify(wanted), Some(place)) => {
                 let entry = &mut watched[place];
+                if entry.wanted.events & EXCLUSIVE != 0 {
+                    return Err(Errno::EINVAL);
+                }
                 (entry.wanted, entry.seen, entry.is_spent) = (wanted, None, false);
             }
             (Control::Delete, Some(place)) => {
@@ -142,8 +156,8 @@ impl Epoll {
         for (file, wanted) in self.armed() {
             let events = ready_events(&file, wanted);
             if events != 0 {
-                let mut signals = 0_u64;
-                file.file().for_each_queue(&mut |queue| signals = signals.wrapping_add(queue.signals()));
+                let [low, high, ..] = (wanted | u32::from(POLLERR | POLLHUP)).to_le_bytes();
+                let signals = file.file().changes(Events(u16::from_le_bytes([low, high])));
                 ready.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 ready.push((file, events, signals));
             }
@@ -189,6 +203,11 @@ impl Epoll {
 /// The instance behind an open file.
 pub fn of(file: &OpenFile) -> Option<&Epoll> {
     file.file().as_any().downcast_ref::<Epoll>()
+}
+
+fn check_exclusive(wanted: Event, file: &OpenFile) -> Result<()> {
+    let is_bad = wanted.events & !WITH_EXCLUSIVE != 0 || of(file).is_some();
+    if wanted.events & EXCLUSIVE != 0 && is_bad { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 fn check_watchable(epoll: &Epoll, file: &OpenFile) -> Result<()> {

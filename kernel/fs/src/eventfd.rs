@@ -20,9 +20,10 @@ pub enum Taking {
 }
 
 /// The number.
-struct EventFd {
+pub(crate) struct EventFd {
     count: Mutex<u64, rank::Stream>,
-    changed: WaitQueue,
+    added: WaitQueue,
+    taken: WaitQueue,
     taking: Taking,
 }
 
@@ -31,7 +32,12 @@ const MOST: u64 = u64::MAX - 1;
 
 /// One that starts with a number.
 pub fn open(first: u32, taking: Taking) -> Arc<dyn File> {
-    Arc::new(EventFd { count: Mutex::new(first.into()), changed: WaitQueue::new(), taking })
+    Arc::new(EventFd {
+        count: Mutex::new(first.into()),
+        added: WaitQueue::new(),
+        taken: WaitQueue::new(),
+        taking,
+    })
 }
 
 impl File for EventFd {
@@ -39,7 +45,7 @@ impl File for EventFd {
         if to.room() < 8 {
             return Err(Errno::EINVAL);
         }
-        let taken = self.changed.block_until(transfer.wait, || {
+        let taken = self.added.block_until(transfer.wait, || {
             let mut count = self.count.lock();
             if *count == 0 {
                 return Err(Errno::EAGAIN);
@@ -48,7 +54,7 @@ impl File for EventFd {
             *count -= taken;
             Ok(taken)
         })?;
-        self.changed.wake_all();
+        self.taken.wake_all();
         to.put(&taken.to_le_bytes())
     }
 
@@ -62,12 +68,12 @@ impl File for EventFd {
         if more == u64::MAX {
             return Err(Errno::EINVAL);
         }
-        self.changed.block_until(transfer.wait, || {
+        self.taken.block_until(transfer.wait, || {
             let mut count = self.count.lock();
             *count = count.checked_add(more).filter(|&sum| sum <= MOST).ok_or(Errno::EAGAIN)?;
             Ok(())
         })?;
-        self.changed.wake_all();
+        self.added.wake_all();
         Ok(8)
     }
 
@@ -79,7 +85,14 @@ impl File for EventFd {
     }
 
     fn for_each_queue(&self, visit: &mut dyn FnMut(&WaitQueue)) {
-        visit(&self.changed);
+        visit(&self.added);
+        visit(&self.taken);
+    }
+
+    fn changes(&self, wanted: Events) -> u64 {
+        let added = if wanted.0 & POLLIN != 0 { self.added.signals() } else { 0 };
+        let taken = if wanted.0 & POLLOUT != 0 { self.taken.signals() } else { 0 };
+        added.wrapping_add(taken)
     }
 
     fn seeking(&self) -> Seeking {

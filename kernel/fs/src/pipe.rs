@@ -6,6 +6,7 @@
 //! it is free. What decides is in [`logic::pipe`].
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::file::{
     O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM,
@@ -14,7 +15,8 @@ use abi::{Errno, Result};
 use hal::frames::{self, Frame, SharedFrame};
 use hal::rank;
 use hal::usermem;
-use logic::pipe::{DEFAULT_CAPACITY, Ring, round_capacity};
+use logic::addr::PAGE_LEN;
+use logic::pipe::{DEFAULT_CAPACITY, MAX_CAPACITY, Ring, round_capacity};
 use nucleus::clock;
 use nucleus::sched::{Mutex, WaitQueue};
 use nucleus::vfs::file::Seeking;
@@ -32,6 +34,8 @@ pub struct Pipe {
     readable: WaitQueue,
     /// Who waits for room, or for a reader.
     writable: WaitQueue,
+    /// Somebody watches it (poll(2), epoll): then every write is news, not only one to an empty pipe.
+    is_watched: AtomicBool,
 }
 
 struct State {
@@ -115,6 +119,25 @@ pub fn capacity(file: &dyn File) -> Option<usize> {
     Some(end.pipe.state.lock().ring.capacity())
 }
 
+static MAX: AtomicUsize = AtomicUsize::new(MAX_CAPACITY);
+
+/// The most that F_SETPIPE_SZ gives to who has no rights beyond (`/proc/sys/fs/pipe-max-size`).
+pub fn max_capacity() -> usize {
+    MAX.load(Ordering::Relaxed)
+}
+
+/// Sets that, rounded as a pipe's capacity is.
+///
+/// # Errors
+/// EINVAL past 2 GiB, and for less than a page.
+pub fn set_max_capacity(wanted: usize) -> Result<()> {
+    if wanted < PAGE_LEN {
+        return Err(Errno::EINVAL);
+    }
+    MAX.store(round_capacity(wanted)?, Ordering::Relaxed);
+    Ok(())
+}
+
 /// Lets the pipe behind `file` hold `wanted` bytes, no more than `limit`, and says how many it does (`F_SETPIPE_SZ`).
 ///
 /// # Errors
@@ -174,7 +197,12 @@ impl Pipe {
     pub fn new() -> Result<Self> {
         let ring = Ring::new(DEFAULT_CAPACITY).map_err(|_| Errno::ENOMEM)?;
         let state = State { ring, readers: Ends::default(), writers: Ends::default() };
-        Ok(Pipe { state: Mutex::new(state), readable: WaitQueue::new(), writable: WaitQueue::new() })
+        Ok(Pipe {
+            state: Mutex::new(state),
+            readable: WaitQueue::new(),
+            writable: WaitQueue::new(),
+            is_watched: AtomicBool::new(false),
+        })
     }
 
     /// Opens an end as open(2) opens a FIFO: it waits for the other end.
@@ -293,7 +321,7 @@ impl Pipe {
             }
         }
         drop(state);
-        if was_empty && done > 0 {
+        if done > 0 && (was_empty || self.is_watched.load(Ordering::Relaxed)) {
             self.readable.wake_all();
         }
         if done > 0 { Ok(done) } else { outcome.map(|()| 0) }
@@ -391,6 +419,7 @@ impl File for End {
 
     fn for_each_queue(&self, visit: &mut dyn FnMut(&WaitQueue)) {
         if self.direction.reads() {
+            self.pipe.is_watched.store(true, Ordering::Relaxed);
             visit(&self.pipe.readable);
         }
         if self.direction.writes() {

@@ -10,6 +10,7 @@
 //! - [`source`]: what is asked of processes and the system.
 //! - `table`: what a row of the tables is.
 //! - `process`: files of a process.
+//! - `ipc`: System V IPC.
 //! - `settings`: `/proc/sys`.
 //! - `disks`: files about disks.
 //! - `system`: files of the system.
@@ -19,6 +20,7 @@
 pub mod source;
 mod table;
 mod process;
+mod ipc;
 mod settings;
 mod disks;
 mod system;
@@ -31,7 +33,9 @@ use nucleus::vfs::inode::Naming;
 use nucleus::vfs::{FileSystem, Inode, Statistics};
 
 use self::node::Node;
-pub use self::source::{Controls, Link, ProcessSource, Setting, SystemNow, SystemSource, Target, Who};
+pub use self::source::{
+    Controls, IpcLimit, IpcSort, Link, ProcessSource, Setting, SystemNow, SystemSource, Target, Who,
+};
 use crate::identity;
 
 /// Linux's `PROC_SUPER_MAGIC`.

@@ -7,7 +7,6 @@
 //! atomics, each standing for itself, and are read without a lock, as Linux's stat(2) reads them. Modules, lowest first:
 //! - [`options`]: what mount(2) is told.
 //! - `space`: what a file system may use, and does.
-//! - `shown`: what stat(2) tells.
 //! - `directory`: names.
 //! - `regular`: bytes.
 //! - `rename`: two names that change at once.
@@ -15,7 +14,6 @@
 
 pub mod options;
 mod space;
-mod shown;
 mod directory;
 mod regular;
 mod rename;

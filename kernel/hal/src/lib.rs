@@ -7,6 +7,7 @@
 //! - [`cpu`]: this CPU's number and interrupts.
 //! - [`percpu`]: data of each CPU.
 //! - [`lock_ranks`]: the locks this CPU holds.
+//! - [`lock_stat`]: how long locks were waited for.
 //! - [`spin`]: spin locks.
 //! - [`console`]: early output.
 //! - [`memory`]: the layout of the kernel half, and the direct map.
@@ -16,6 +17,7 @@
 //! - [`tables`]: the kernel's own page tables.
 //! - [`heap`]: the global allocator.
 //! - [`smp`]: the CPUs.
+//! - [`tally`]: numbers that all CPUs count.
 //! - [`tlb`]: requests that all CPUs serve.
 //! - [`vmap`]: stacks with guards, device mappings.
 //! - [`mmio`]: device registers.
@@ -41,6 +43,7 @@ pub mod rank;
 pub mod cpu;
 pub mod percpu;
 pub mod lock_ranks;
+pub mod lock_stat;
 pub mod spin;
 pub mod console;
 mod memory;
@@ -50,6 +53,7 @@ pub mod frames;
 mod tables;
 pub mod heap;
 pub mod smp;
+pub mod tally;
 pub mod tlb;
 pub mod vmap;
 pub mod mmio;

@@ -22,12 +22,19 @@ macro_rules! ranks {
                 const NAME: &'static str = stringify!($name);
             }
         )*
+
+        /// All ranks: level and name, outermost first.
+        pub(crate) const ALL: &[(u8, &str)] = &[$(($level, stringify!($name))),*];
     };
 }
 
 ranks! {
     /// The tree of processes: parents, children, exit codes.
     ProcessTree = 10;
+    /// All objects of one sort of System V IPC.
+    IpcTable = 12;
+    /// One such object.
+    IpcObject = 13;
     /// What one epoll instance watches; it looks at files under it.
     Epoll = 18;
     /// One process: its threads, its pending signals, how it ends.
@@ -48,6 +55,8 @@ ranks! {
     Futex = 27;
     /// The writers of one file, and who cuts it: copies from user memory happen under it.
     Writing = 28;
+    /// Who writes pages of one file back, or takes its blocks away.
+    WriteBack = 29;
     /// The map of areas of a user address space.
     AddressSpace = 30;
     /// The table of mounts.
@@ -57,15 +66,29 @@ ranks! {
     /// The names known of one directory.
     Names = 34;
     /// One file of a file system: its attributes, its directory, its pages.
-    Inode = 36;
+    Inode = 35;
+    /// The cached pages of one file.
+    PageCache = 36;
+    /// The list of all files that have locks.
+    LockTable = 37;
+    /// The locks on one file.
+    FileLocks = 38;
+    /// Who waits for a lock on a file.
+    LockWaiters = 39;
     /// The list of all threads.
     ThreadList = 40;
+    /// All watches on files.
+    Watches = 41;
+    /// What one watcher of files has not read.
+    WatchQueue = 42;
     /// Where in the tree one name is.
     NamePlace = 45;
     /// Small tables of the kernel that are looked at and left: who runs and who writes a file, devices by number.
     Table = 47;
+    /// One timer that is a file; its timer interrupt takes it.
+    TimerFile = 48;
     /// What waits for one disk, and what became of it.
-    BlockQueue = 48;
+    BlockQueue = 49;
     /// The waiters of one wait queue.
     WaitQueue = 50;
     /// The timers of one CPU.
@@ -89,3 +112,6 @@ ranks! {
     /// The console's output port.
     Console = 130;
 }
+
+/// Levels are below this.
+pub(crate) const LEVELS: usize = ALL[ALL.len() - 1].0 as usize + 1;

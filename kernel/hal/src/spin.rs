@@ -10,6 +10,7 @@ use core::ops::{Deref, DerefMut};
 
 use crate::cpu;
 use crate::lock_ranks;
+use crate::lock_stat;
 use crate::rank::Rank;
 
 /// A lock around data that an interrupt may touch or that is held for a few instructions.
@@ -33,7 +34,7 @@ impl<T: ?Sized, R: Rank> Lock<T, R> {
     pub fn lock(&self) -> Guard<'_, T, R> {
         let interrupts = cpu::irq_off();
         lock_ranks::acquire(R::LEVEL, R::NAME);
-        Guard { inner: Some(self.inner.lock()), interrupts, rank: PhantomData }
+        Guard { inner: Some(self.take()), interrupts, rank: PhantomData }
     }
 
     /// Takes the lock if it is free.
@@ -73,10 +74,19 @@ impl<T: ?Sized, R: Rank> Lock<T, R> {
         self.lock_paired()
     }
 
+    fn take(&self) -> spin::mutex::SpinMutexGuard<'_, T> {
+        loop {
+            if let Some(guard) = self.inner.try_lock() {
+                return guard;
+            }
+            lock_stat::wait(R::LEVEL, &|| self.inner.is_locked());
+        }
+    }
+
     fn lock_paired(&self) -> Guard<'_, T, R> {
         let interrupts = cpu::irq_off();
         lock_ranks::acquire_pair(R::LEVEL, R::NAME);
-        Guard { inner: Some(self.inner.lock()), interrupts, rank: PhantomData }
+        Guard { inner: Some(self.take()), interrupts, rank: PhantomData }
     }
 }
 

@@ -47,6 +47,7 @@ pub enum Capability {
     Setuid = 7,
     Setpcap = 8,
     IpcLock = 14,
+    IpcOwner = 15,
     SysChroot = 18,
     SysPtrace = 19,
     SysAdmin = 21,
@@ -56,6 +57,8 @@ pub enum Capability {
     SysTime = 25,
     SysTtyConfig = 26,
     Mknod = 27,
+    Lease = 28,
+    WakeAlarm = 35,
 }
 
 /// All capabilities there are (Linux 6.1: 41 of them).

@@ -30,6 +30,11 @@
 //! - [`exec`]: scripts, arguments and the first stack of a program.
 //! - [`signal`]: what is pending and what is done about it.
 //! - [`fd_table`]: open files by number.
+//! - [`read_ahead`]: which pages of a file to read early.
+//! - [`locks`]: locks on bytes of a file.
+//! - [`inotify`]: events that a watcher of files reads.
+//! - [`sysv`]: System V semaphores, messages, numbers and permissions.
+//! - [`mqueue`]: POSIX message queues.
 //! - [`sparse`]: things by number where most numbers have nothing.
 //! - [`pipe`]: the bytes between the ends of a pipe.
 //! - [`random`]: random bytes from a seed.
@@ -80,6 +85,11 @@ pub mod vma;
 pub mod exec;
 pub mod signal;
 pub mod fd_table;
+pub mod read_ahead;
+pub mod locks;
+pub mod inotify;
+pub mod sysv;
+pub mod mqueue;
 pub mod sparse;
 pub mod pipe;
 pub mod random;

@@ -5,11 +5,13 @@
 //! - [`process`]: a process: `stat`, `status`, `statm`, `limits`, `io`.
 //! - [`memory`]: its memory: `maps`, `smaps`.
 //! - [`system`]: the system: `meminfo`, `stat`, `uptime`, `loadavg`, `mounts` and others.
+//! - [`ipc`]: System V IPC.
 
 pub mod text;
 pub mod process;
 pub mod memory;
 pub mod system;
+pub mod ipc;
 
 pub use text::Text;
 

@@ -248,7 +248,7 @@ pub(crate) fn prepare(
     let auxiliary = auxiliary(&plan, base, interpreter_base, &cred, gains_privileges, vdso);
     let stack = build_stack(&memory, &request, stack_top, &addresses, &auxiliary)?;
     let executable = Executable { place: image.place, _running: image.running };
-    Ok(Program { memory: Arc::new(memory), entry, stack, executable, name, cred, gains_privileges })
+    Ok(Program { memory, entry, stack, executable, name, cred, gains_privileges })
 }
 
 fn file_name(path: &[u8]) -> Text<16> {

@@ -16,6 +16,14 @@ use super::{futex, signals, tree};
 /// Who is told that the leader of a session has ended: its terminal, which lies above. Set once, at boot.
 static ON_SESSION_END: Once<fn(Pid)> = Once::new();
 
+/// Who is told that a process ends, and undoes what it wished: System V semaphores, which lie above. Set once, at boot.
+static ON_PROCESS_END: Once<fn(Pid)> = Once::new();
+
+/// Sets who is told that a process ends.
+pub(crate) fn set_on_process_end(tell: fn(Pid)) {
+    ON_PROCESS_END.call_once(|| tell);
+}
+
 /// Sets who is told that the leader of a session has ended.
 pub(crate) fn set_on_session_end(tell: fn(Pid)) {
     ON_SESSION_END.call_once(|| tell);
@@ -95,6 +103,9 @@ fn leave(process: &Arc<Process>, task: &Arc<super::task::Task>, status: WaitStat
 
 fn end_process(process: &Arc<Process>, status: WaitStatus) {
     process.timers.stop_all();
+    if let Some(tell) = ON_PROCESS_END.get() {
+        tell(process.pid);
+    }
     let executable = process.executable.lock().take();
     drop(executable);
     let mut bereaved = alloc::vec::Vec::new();

@@ -3,24 +3,72 @@
 //! Each is an `Arc` that clone(2) hands on or copies. Locks: ranks `FdTable` and `FsContext`, both sleeping.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use abi::{Errno, Result};
 use hal::rank;
 use logic::cred::Cred;
 use logic::fd_table::{FdTable, OnExec, Reservation};
 use nucleus::sched::Mutex;
+use nucleus::vfs::locks::{FileLocks, Owner};
 use nucleus::vfs::{OpenFile, Place, Walker};
 
 /// Open files by number.
 pub(crate) struct Files {
     table: Mutex<FdTable<Arc<OpenFile>>, rank::FdTable>,
+    /// As an owner of locks on files.
+    number: u64,
+    /// It may have such locks, or have asked to be told of messages: then whatever is closed must be looked at.
+    looks_at_closed: AtomicBool,
 }
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl Files {
     /// Nothing open.
     pub(crate) fn new() -> Self {
-        Files { table: Mutex::new(FdTable::new()) }
+        Self::of(FdTable::new())
+    }
+
+    fn of(table: FdTable<Arc<OpenFile>>) -> Self {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        Files { table: Mutex::new(table), number, looks_at_closed: AtomicBool::new(false) }
+    }
+
+    /// The owner of the locks that fcntl(2) takes.
+    pub(crate) fn lock_owner(&self) -> Owner {
+        Owner::Table(self.number)
+    }
+
+    /// Its number.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// It is about to do something that closing a descriptor undoes.
+    pub(crate) fn note_closing_matters(&self) {
+        self.looks_at_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// A descriptor of `file` was closed: all locks on it go, whichever descriptor they were taken through, and whoever
+    /// asked to be told of its messages is not.
+    pub(crate) fn closed(&self, file: Arc<OpenFile>) {
+        if self.looks_at_closed.load(Ordering::Relaxed) {
+            self.undo_for(&file);
+        }
+        drop(file);
+    }
+
+    #[cold]
+    fn undo_for(&self, file: &OpenFile) {
+        if let Some(queue) = fs::mqueue::of(&**file.file()) {
+            queue.forget(self.number);
+        }
+        if let Some(attributes) = file.attributes()
+            && let Some(locks) = FileLocks::existing(&attributes)
+        {
+            locks.forget(self.lock_owner());
+        }
     }
 
     /// The open file `fd` stands for.
@@ -52,7 +100,7 @@ impl Files {
 
     /// The same files in a table of its own.
     pub(crate) fn try_clone(&self) -> Result<Self> {
-        Ok(Files { table: Mutex::new(self.table.lock().try_clone()?) })
+        Ok(Self::of(self.table.lock().try_clone()?))
     }
 
     /// Closes what is not for the next program.
@@ -60,9 +108,21 @@ impl Files {
         loop {
             // One by one: each is dropped without the lock.
             let closed = self.table.lock().close_on_exec().next();
-            if closed.is_none() {
-                return;
-            }
+            let Some(closed) = closed else { return };
+            self.closed(closed);
+        }
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        if !self.looks_at_closed.load(Ordering::Relaxed) {
+            return;
+        }
+        loop {
+            let closed = self.table.lock().remove_range(0..=u32::MAX).next();
+            let Some(closed) = closed else { return };
+            self.closed(closed);
         }
     }
 }
@@ -151,6 +211,20 @@ impl FsContext {
     pub(crate) fn set_root(&self, place: Place) {
         let old = core::mem::replace(&mut self.places.lock().root, place);
         drop(old);
+    }
+
+    /// Puts another place where `old` is root or working directory.
+    pub(crate) fn replace(&self, old: &Place, new: &Place) {
+        let mut places = self.places.lock();
+        let mut gone = [None, None];
+        let Places { root, directory } = &mut *places;
+        for (place, gone) in [root, directory].into_iter().zip(&mut gone) {
+            if place.is(old) {
+                *gone = Some(core::mem::replace(place, new.clone()));
+            }
+        }
+        drop(places);
+        drop(gone);
     }
 
     /// Walks from the working directory.

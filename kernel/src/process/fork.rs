@@ -163,7 +163,7 @@ struct Shares {
 impl Shares {
     fn of(cx: &Cx, request: &CloneRequest) -> Result<Self> {
         Ok(Shares {
-            memory: if request.has(CLONE_VM) { cx.memory.clone() } else { Arc::new(cx.memory.fork()?) },
+            memory: if request.has(CLONE_VM) { cx.memory.clone() } else { cx.memory.fork()? },
             files: if request.has(CLONE_FILES) { cx.files.clone() } else { Arc::new(cx.files.try_clone()?) },
             fs: if request.has(CLONE_FS) { cx.fs.clone() } else { Arc::new(cx.fs.copy()) },
         })
@@ -252,11 +252,13 @@ fn child_process(cx: &Cx, pid: Pid, request: &CloneRequest) -> Result<Arc<Proces
             tasks,
             ending: None,
             stopped: None,
+            continues: 0,
             leader_status: None,
         }),
         limits: parent.limits.copy(),
         children_changed: WaitQueue::new(),
         resumed: WaitQueue::new(),
+        signals_came: WaitQueue::new(),
         ended: WaitQueue::new(),
         started_ns: hal::time::now_ns(),
         times: Times::default(),

@@ -80,7 +80,7 @@ pub(crate) fn start(
 }
 
 fn first_cx(number: Pid, root: &Place, entry: Entry) -> Result<Cx> {
-    let memory = Arc::new(Memory::new(Layout::default())?);
+    let memory = Memory::new(Layout::default())?;
     let files = Arc::new(Files::new());
     let fs = Arc::new(FsContext::new(root.clone()));
     let cred = Arc::new(Cred::root());
@@ -95,11 +95,13 @@ fn first_cx(number: Pid, root: &Place, entry: Entry) -> Result<Cx> {
             tasks,
             ending: None,
             stopped: None,
+            continues: 0,
             leader_status: None,
         }),
         limits: Limits::new(processes),
         children_changed: WaitQueue::new(),
         resumed: WaitQueue::new(),
+        signals_came: WaitQueue::new(),
         ended: WaitQueue::new(),
         started_ns: hal::time::now_ns(),
         times: Times::default(),

@@ -17,6 +17,7 @@ pub(crate) enum Resource {
     LockedMemory = 8,
     AddressSpace = 9,
     PendingSignals = 11,
+    MessageQueues = 12,
     Nice = 13,
     RealTimePriority = 14,
 }

@@ -13,6 +13,7 @@
 //! - [`oom`]: ending a process for its memory.
 //! - [`futex`]: sleeping on words of memory.
 //! - [`pidfd`]: descriptors of processes.
+//! - [`signalfd`]: descriptors of signals.
 //! - [`exit`]: the end.
 //! - [`wait`]: waiting for it.
 //! - [`fork`]: new tasks.
@@ -31,6 +32,7 @@ pub(crate) mod signals;
 pub(crate) mod oom;
 pub(crate) mod futex;
 pub(crate) mod pidfd;
+pub(crate) mod signalfd;
 pub(crate) mod exit;
 pub(crate) mod wait;
 pub(crate) mod fork;

@@ -5,7 +5,9 @@ use core::sync::atomic::Ordering;
 
 use hal::frames;
 use logic::signal::{CoreDump, Signal, WaitStatus};
+use nucleus::mm::mappers;
 use nucleus::sched;
+use nucleus::vfs::{cache, flusher};
 
 use super::pid::Pid;
 use super::task::{Process, Task};
@@ -14,13 +16,19 @@ use super::{signals, tree};
 /// How long the victim may take to end before another is chosen.
 const PATIENCE_NS: u64 = 200_000_000;
 const PAUSE_NS: u64 = 1_000_000;
+/// Frames that the page cache is asked for at a time.
+const WANTED: usize = 256;
 
 /// Ends a process if there is no memory left, and waits until there is some. Says whether the caller should try again; if
 /// not, it is itself to end.
 pub(crate) fn make_room(task: &Task) -> bool {
     let give_up_at = hal::time::now_ns() + PATIENCE_NS;
     hal::tlb::drain_caches();
+    cache::reclaim::free(WANTED);
     if !frames::is_low() {
+        return true;
+    }
+    if give_up_file_pages() {
         return true;
     }
     let Some((victim, pages)) = choose() else { return false };
@@ -46,6 +54,17 @@ pub(crate) fn make_room(task: &Task) -> bool {
         }
     }
     true
+}
+
+/// The second attempt: pages of files that are mapped, which come back when they are touched, and what is dirty.
+fn give_up_file_pages() -> bool {
+    mappers::for_each(nucleus::mm::Memory::forget_file_pages);
+    if cache::reclaim::free(WANTED) == 0 && cache::counters::counts().dirty > 0 {
+        flusher::hurry();
+        let _ = sched::sleep_ns(PAUSE_NS);
+        cache::reclaim::free(WANTED);
+    }
+    !frames::is_low()
 }
 
 /// The process with the most memory, as its `oom_score_adj` (thousandths of all memory) weighs it.

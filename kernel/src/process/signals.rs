@@ -109,6 +109,7 @@ fn post(process: &Arc<Process>, target: Target<'_>, info: SignalInfo) -> Result<
             posted
         }
     };
+    process.signals_came.wake_all();
     Ok(posted)
 }
 
@@ -122,6 +123,9 @@ fn settle_conflicts(process: &Arc<Process>, shared: &mut Shared, signal: Signal)
     shared.pending.flush(conflicting);
     for task in &shared.tasks {
         task.state.lock().pending.flush(conflicting);
+    }
+    if signal == Signal::CONT {
+        shared.continues += 1;
     }
     if signal == Signal::CONT && shared.stopped.take().is_some() {
         process.resumed.wake_all();
@@ -173,9 +177,18 @@ pub(crate) fn pending(task: &Task) -> SignalSet {
 
 /// Takes the next signal that `mask` lets through: the task's own first.
 pub(crate) fn take(task: &Task, mask: SignalSet) -> Option<SignalInfo> {
-    let own = task.state.lock().pending.take(mask);
-    let info = own.or_else(|| task.process.shared.lock().pending.take(mask))?;
-    Some(if info.code() == SI_TIMER { timers::taken(&task.process, info) } else { info })
+    take_to_deliver(task, mask).map(|(info, _)| info)
+}
+
+/// The same, and how often the process had been told to go on.
+fn take_to_deliver(task: &Task, mask: SignalSet) -> Option<(SignalInfo, u64)> {
+    let (info, continues) = {
+        let mut shared = task.process.shared.lock();
+        let own = task.state.lock().pending.take(mask);
+        (own.or_else(|| shared.pending.take(mask))?, shared.continues)
+    };
+    let is_timer = info.code() == SI_TIMER;
+    Some((if is_timer { timers::taken(&task.process, info) } else { info }, continues))
 }
 
 /// Tells the parent that a child changed its state, which the tree has noted.
@@ -239,10 +252,10 @@ pub(crate) fn deliver(cx: &mut Cx, mut call: Option<Interrupted>) -> core::resul
         }
         check_end(cx)?;
         wait_while_stopped(cx)?;
-        let Some(info) = take(&cx.task, cx.task.blocked()) else { break };
+        let Some((info, continues)) = take_to_deliver(&cx.task, cx.task.blocked()) else { break };
         match decide(cx, info.signal()) {
             Disposition::Ignore | Disposition::Continue => {}
-            Disposition::Stop => stop(cx, info.signal()),
+            Disposition::Stop => stop(cx, info.signal(), continues),
             Disposition::Terminate => return Err(end_by(cx, info.signal(), CoreDump::None)),
             Disposition::CoreDump => return Err(end_by(cx, info.signal(), CoreDump::None)),
             Disposition::Handle(action) => {
@@ -362,8 +375,9 @@ pub(crate) fn shown_alternate(cx: &Cx) -> AlternateStack {
     AlternateStack { flags, ..cx.alternate }
 }
 
-/// Stops the process, all its tasks, and tells the parent.
-fn stop(cx: &Cx, signal: Signal) {
+/// Stops the process, all its tasks, and tells the parent; unless it was told to go on since the signal was taken, which
+/// `continues` shows.
+fn stop(cx: &Cx, signal: Signal, continues: u64) {
     let process = cx.process();
     // A stop from a terminal stops nobody whom no shell could continue.
     let is_orphaned = || {
@@ -377,7 +391,7 @@ fn stop(cx: &Cx, signal: Signal) {
     }
     {
         let mut shared = process.shared.lock();
-        if shared.ending.is_some() {
+        if shared.ending.is_some() || shared.continues != continues {
             return;
         }
         shared.stopped = Some(signal);

@@ -40,6 +40,8 @@ pub(crate) struct Process {
     pub(crate) children_changed: WaitQueue,
     /// Where stopped tasks wait, and exec for the other tasks to end.
     pub(crate) resumed: WaitQueue,
+    /// Where readers of signalfds wait.
+    pub(crate) signals_came: WaitQueue,
     /// Where holders of pidfds wait.
     pub(crate) ended: WaitQueue,
     /// When it was started.
@@ -91,6 +93,8 @@ pub(crate) struct Shared {
     pub(crate) ending: Option<WaitStatus>,
     /// It is stopped, by this signal.
     pub(crate) stopped: Option<Signal>,
+    /// How often SIGCONT was sent: a stop that was taken before one, and not yet carried out, is void.
+    pub(crate) continues: u64,
     /// How its first task ended, if that one is over.
     pub(crate) leader_status: Option<WaitStatus>,
 }

@@ -10,7 +10,7 @@ use nucleus::sched::Wait;
 use nucleus::vfs::OpenFile;
 
 use super::args::{Address, Hex, UserPtr};
-use super::file::on_exec;
+use super::file::{check_range, on_exec};
 use super::poll::{finish_masked, set_mask_for_call};
 use crate::process::{Cx, pidfd};
 
@@ -67,7 +67,11 @@ pub(super) fn epoll_ctl(
 
 fn wait_until(cx: &Cx, epfd: i32, to: Address, most: i32, deadline_ns: Option<u64>) -> Result<u64> {
     const MOST: usize = 4096;
-    let most = usize::try_from(most).ok().filter(|&most| most != 0).ok_or(Errno::EINVAL)?;
+    /// `EP_MAX_EVENTS`.
+    const LIMIT: usize = i32::MAX as usize / EVENT_LEN;
+    const EVENT_LEN: usize = 12;
+    let most = usize::try_from(most).ok().filter(|most| (1..=LIMIT).contains(most)).ok_or(Errno::EINVAL)?;
+    check_range(to, most * EVENT_LEN)?;
     let file = cx.files.get_open(epfd)?;
     let epoll = epoll::of(&file).ok_or(Errno::EINVAL)?;
     let wait = match deadline_ns {

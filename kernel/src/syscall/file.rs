@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use abi::file::{O_CLOEXEC, O_NONBLOCK};
 use abi::{Errno, Result};
-use logic::cred::Capability;
 use logic::fd_table::OnExec;
 use logic::signal::{Sender, Signal, SignalInfo};
-use nucleus::disk_files;
+use nucleus::vfs::open::Positioning;
+use nucleus::vfs::storage::Synced;
 use nucleus::vfs::{FileKind, Listing, OpenFile};
 
 use super::args::{Address, Hex, IoVecs, UserPtr, UserSink, UserSource};
@@ -27,7 +27,7 @@ pub(super) fn read(cx: &mut Cx, fd: i32, to: Address, len: usize) -> Result<usiz
 }
 
 /// Linux looks at the range before it does anything, even if nothing is moved.
-fn check_range(at: Address, len: usize) -> Result<()> {
+pub(super) fn check_range(at: Address, len: usize) -> Result<()> {
     let is_inside = at.0.checked_add(len as u64).is_some_and(|end| end <= hal::user::USER_TOP);
     if is_inside { Ok(()) } else { Err(Errno::EFAULT) }
 }
@@ -103,6 +103,68 @@ pub(super) fn pwritev(cx: &mut Cx, fd: i32, pieces: Address, count: usize, offse
     raise(cx, file.write_at(position, &mut from, limit))
 }
 
+/// `RWF_` flags of preadv2(2).
+mod how {
+    pub(super) const HIPRI: u32 = 1;
+    pub(super) const DSYNC: u32 = 2;
+    pub(super) const SYNC: u32 = 4;
+    pub(super) const NOWAIT: u32 = 8;
+    pub(super) const APPEND: u32 = 0x10;
+    pub(super) const KNOWN: u32 = HIPRI | DSYNC | SYNC | NOWAIT | APPEND;
+}
+
+/// preadv2(2): an offset of -1 is the file's own position. RWF_NOWAIT is refused, as by Linux for files that cannot tell.
+pub(super) fn preadv2(
+    cx: &mut Cx,
+    fd: i32,
+    pieces: Address,
+    count: usize,
+    offset: i64,
+    _high: u64,
+    flags: Hex,
+) -> Result<usize> {
+    let file = cx.files.get(fd)?;
+    let mut to = IoVecs::read(pieces, count)?;
+    if flags.0 & !how::KNOWN != 0 || flags.0 & (how::NOWAIT | how::APPEND) != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if offset == -1 { file.read(&mut to) } else { file.read_at(position(offset)?, &mut to) }
+}
+
+/// pwritev2(2).
+pub(super) fn pwritev2(
+    cx: &mut Cx,
+    fd: i32,
+    pieces: Address,
+    count: usize,
+    offset: i64,
+    _high: u64,
+    flags: Hex,
+) -> Result<usize> {
+    let file = cx.files.get(fd)?;
+    let mut from = IoVecs::read(pieces, count)?;
+    if flags.0 & !how::KNOWN != 0 || flags.0 & how::NOWAIT != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    let limit = cx.process().limits.soft(Resource::FileSize);
+    let written = match (flags.0 & how::APPEND, offset) {
+        (0, -1) => file.write(&mut from, limit),
+        (0, offset) => file.write_at(position(offset)?, &mut from, limit),
+        (_, offset) => {
+            // At the end, and the position moves only if it was asked to be used.
+            let moves = if offset == -1 { Positioning::Moves } else { Positioning::Stays };
+            file.write_at_end(&mut from, limit, moves)
+        }
+    };
+    let written = raise(cx, written)?;
+    match flags.0 & (how::DSYNC | how::SYNC) {
+        0 => {}
+        how::DSYNC => file.sync(Synced::Data, 0..u64::MAX)?,
+        _ => file.sync(Synced::Everything, 0..u64::MAX)?,
+    }
+    Ok(written)
+}
+
 /// lseek(2).
 pub(super) fn lseek(cx: &mut Cx, fd: i32, offset: i64, from: i32) -> Result<u64> {
     cx.files.get(fd)?.seek(offset, from)
@@ -112,7 +174,7 @@ pub(super) fn lseek(cx: &mut Cx, fd: i32, offset: i64, from: i32) -> Result<u64>
 pub(super) fn close(cx: &mut Cx, fd: i32) -> Result<()> {
     let fd = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
     let closed = cx.files.with(|files| files.remove(fd))?;
-    drop(closed);
+    cx.files.closed(closed);
     Ok(())
 }
 
@@ -136,9 +198,8 @@ pub(super) fn close_range(cx: &mut Cx, first: u32, last: u32, flags: Hex) -> Res
             let next = files.next_open(first).filter(|&fd| fd <= last);
             next.map(|fd| files.remove(fd))
         });
-        if closed.is_none() {
-            return Ok(());
-        }
+        let Some(closed) = closed.transpose()? else { return Ok(()) };
+        cx.files.closed(closed);
     }
 }
 
@@ -179,67 +240,10 @@ fn replace(cx: &Cx, file: Arc<OpenFile>, new: i32, on_exec: OnExec) -> Result<i3
     let number = u32::try_from(new).map_err(|_| Errno::EBADF)?;
     let limit = cx.process().limits.files();
     let replaced = cx.files.with(|files| files.replace(number, file, on_exec, limit))?;
-    drop(replaced);
-    Ok(new)
-}
-
-/// fcntl(2).
-pub(super) fn fcntl(cx: &mut Cx, fd: i32, command: u32, argument: u64) -> Result<u64> {
-    const F_DUPFD: u32 = 0;
-    const F_GETFD: u32 = 1;
-    const F_SETFD: u32 = 2;
-    const F_GETFL: u32 = 3;
-    const F_SETFL: u32 = 4;
-    const F_SETOWN: u32 = 8;
-    const F_GETOWN: u32 = 9;
-    const F_DUPFD_CLOEXEC: u32 = 1030;
-    const F_SETPIPE_SZ: u32 = 1031;
-    const F_GETPIPE_SZ: u32 = 1032;
-    const F_ADD_SEALS: u32 = 1033;
-    const F_GET_SEALS: u32 = 1034;
-    /// `/proc/sys/fs/pipe-max-size`.
-    const PIPE_LIMIT: usize = 1 << 20;
-    const FD_CLOEXEC: u64 = 1;
-    let number = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
-    let file = cx.files.get(fd)?;
-    let low = super::args::low_half(argument);
-    match command {
-        F_DUPFD | F_DUPFD_CLOEXEC => {
-            let limit = cx.process().limits.files();
-            let from = u32::try_from(low.cast_signed()).map_err(|_| Errno::EINVAL)?;
-            if from >= limit {
-                return Err(Errno::EINVAL);
-            }
-            let on_exec = if command == F_DUPFD { OnExec::Keep } else { OnExec::Close };
-            cx.files.insert(file, from, on_exec, limit).map(u64::from)
-        }
-        F_GETFD => {
-            let on_exec = cx.files.with(|files| files.on_exec(number))?;
-            Ok(u64::from(on_exec == OnExec::Close))
-        }
-        F_SETFD => {
-            let on_exec = if argument & FD_CLOEXEC != 0 { OnExec::Close } else { OnExec::Keep };
-            cx.files.with(|files| files.set_on_exec(number, on_exec))?;
-            Ok(0)
-        }
-        F_GETFL => Ok(u64::from(file.flags() & !O_CLOEXEC)),
-        _ if file.is_name_only() => Err(Errno::EBADF),
-        F_SETFL => {
-            file.set_flags(low);
-            Ok(0)
-        }
-        // Signals for I/O come with the files that send them.
-        F_SETOWN | F_GETOWN => Ok(0),
-        F_GETPIPE_SZ => fs::pipe::capacity(&**file.file()).map(|size| size as u64).ok_or(Errno::EBADF),
-        F_SETPIPE_SZ => {
-            let limit = if cx.cred.has(Capability::SysResource) { usize::MAX } else { PIPE_LIMIT };
-            fs::pipe::set_capacity(&**file.file(), low as usize, limit).map(|size| size as u64)
-        }
-        F_ADD_SEALS if file.flags() & abi::file::O_ACCMODE == abi::file::O_RDONLY => Err(Errno::EPERM),
-        F_ADD_SEALS => crate::shm::add_seals(&file, low).map(|()| 0),
-        F_GET_SEALS => fs::tmpfs::seals::get(&**file.file()).map(u64::from),
-        _ => Err(Errno::EINVAL),
+    if let Some(replaced) = replaced {
+        cx.files.closed(replaced);
     }
+    Ok(new)
 }
 
 /// ioctl(2).
@@ -289,24 +293,6 @@ pub(super) fn pipe2(cx: &mut Cx, ends: UserPtr<[u32; 2]>, flags: Hex) -> Result<
 /// pipe(2).
 pub(super) fn pipe(cx: &mut Cx, ends: UserPtr<[u32; 2]>) -> Result<()> {
     pipe2(cx, ends, Hex(0))
-}
-
-/// fsync(2), fdatasync(2): everything is in memory, which is all there is.
-pub(super) fn fsync(cx: &mut Cx, fd: i32) -> Result<()> {
-    let file = cx.files.get_open(fd)?;
-    if let Some(disk) = disk_files::disk_of(&**file.file()) {
-        return disk.flush_sync();
-    }
-    match file.attributes().map(|attributes| attributes.kind) {
-        Some(FileKind::Regular | FileKind::Directory | FileKind::BlockDevice) => Ok(()),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-/// sync(2). It has no way to say that it failed; the log does.
-pub(super) fn sync(_cx: &mut Cx) -> Result<()> {
-    let _ = disk_files::flush_all();
-    Ok(())
 }
 
 /// ftruncate(2).

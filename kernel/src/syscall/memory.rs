@@ -214,7 +214,7 @@ pub(super) fn madvise(cx: &mut Cx, address: Address, len: u64, advice: u32) -> R
     }
 }
 
-/// msync(2): files in memory are always in step.
+/// msync(2): memory and read(2) are always in step; to the disk it goes with MS_SYNC.
 pub(super) fn msync(cx: &mut Cx, address: Address, len: u64, flags: Hex) -> Result<()> {
     const ASYNC: u32 = 1;
     const INVALIDATE: u32 = 2;
@@ -223,7 +223,18 @@ pub(super) fn msync(cx: &mut Cx, address: Address, len: u64, flags: Hex) -> Resu
         return Err(Errno::EINVAL);
     }
     let range = range(address, len, Errno::ENOMEM)?;
-    if range.is_empty() || cx.memory.is_mapped(range) { Ok(()) } else { Err(Errno::ENOMEM) }
+    if range.is_empty() {
+        return Ok(());
+    }
+    let is_mapped = cx.memory.is_mapped(range.clone());
+    if flags.0 & SYNC != 0 {
+        let mut outcome = Ok(());
+        for (file, part) in cx.memory.shared_files(range)? {
+            outcome = outcome.and(file.sync(part));
+        }
+        outcome?;
+    }
+    if is_mapped { Ok(()) } else { Err(Errno::ENOMEM) }
 }
 
 /// mincore(2).

@@ -9,7 +9,8 @@ use nucleus::vfs::{Last, Place};
 
 use super::args::{Hex, UserPtr, UserString};
 use super::path::place_at;
-use crate::process::Cx;
+use crate::mounts::Source;
+use crate::process::{Cx, tree};
 
 /// mount(2) of the file systems there are.
 pub(super) fn mount(
@@ -26,7 +27,10 @@ pub(super) fn mount(
     let optional = |text: UserString| if text.is_null() { Ok(Vec::new()) } else { text.read() };
     let (source, kind, data) = (optional(source)?, optional(kind)?, optional(data)?);
     let place = place_at(cx, AT_FDCWD, target, 0, Last::Follow)?;
-    crate::mounts::mount(place, &source, &kind, super::args::low_half(flags), &data)
+    let walker = super::path::walker(cx, AT_FDCWD, &source, &cx.cred)?;
+    let resolve = |path: &[u8]| walker.resolve(path, Last::Follow);
+    let source = Source { text: &source, resolve: &resolve };
+    crate::mounts::mount(place, source, &kind, super::args::low_half(flags), &data)
 }
 
 /// umount2(2).
@@ -40,7 +44,33 @@ pub(super) fn umount2(cx: &mut Cx, target: UserString, flags: Hex) -> Result<()>
         return Err(Errno::EPERM);
     }
     let place = place_at(cx, AT_FDCWD, target, 0, Last::Follow)?;
-    nucleus::vfs::mount::unmount(&place, flags.0 & MNT_DETACH != 0)
+    nucleus::vfs::mount::unmount(&place, flags.0 & MNT_DETACH != 0)?;
+    // There is one of these for all its mounts.
+    if !matches!(place.mount.file_system().kind(), "devtmpfs" | "mqueue" | "proc" | "sysfs") {
+        nucleus::vfs::watch::unmounted(place.inode().attributes().device);
+    }
+    Ok(())
+}
+
+/// pivot_root(2).
+pub(super) fn pivot_root(cx: &mut Cx, new_root: UserString, put_old: UserString) -> Result<()> {
+    if !cx.cred.has(Capability::SysAdmin) {
+        return Err(Errno::EPERM);
+    }
+    let new_root = place_at(cx, AT_FDCWD, new_root, 0, Last::Follow)?;
+    let put_old = place_at(cx, AT_FDCWD, put_old, 0, Last::Follow)?;
+    let old_root = cx.fs.root();
+    nucleus::vfs::mount::pivot(&old_root, &new_root, &put_old)?;
+    // Whoever had the old root as root or working directory has the new one.
+    for process in tree::processes(|_| true) {
+        for task in process.tasks() {
+            let fs = task.state.lock().fs.clone();
+            if let Some(fs) = fs {
+                fs.replace(&old_root, &new_root);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `struct statfs`.
@@ -52,10 +82,11 @@ fn statfs_words(place: &Place) -> [u64; 15] {
         statistics.block_size,
         statistics.blocks,
         statistics.free_blocks,
-        statistics.free_blocks,
+        statistics.available_blocks,
         statistics.files,
         statistics.free_files,
     ]);
+    words[7] = statistics.id;
     words[8] = 255;
     words[9] = statistics.block_size;
     // ST_VALID, and the flags of the mount.

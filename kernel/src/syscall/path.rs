@@ -23,7 +23,7 @@ use crate::process::Cx;
 use crate::process::limits::Resource;
 
 /// A walk from where `fd` says.
-fn walker<'a>(cx: &'a Cx, fd: i32, path: &[u8], cred: &'a Cred) -> Result<Walker<'a>> {
+pub(super) fn walker<'a>(cx: &'a Cx, fd: i32, path: &[u8], cred: &'a Cred) -> Result<Walker<'a>> {
     if fd == AT_FDCWD || path.first() == Some(&b'/') {
         return Ok(cx.fs.walker(cred));
     }

@@ -97,7 +97,7 @@ pub(super) fn clock_settime(cx: &mut Cx, id: i32, from: UserPtr<Timespec>) -> Re
         return Err(Errno::EPERM);
     }
     clock::set_realtime_ns(now);
-    crate::vdso::update();
+    clock_was_set();
     Ok(())
 }
 
@@ -110,7 +110,7 @@ pub(super) fn adjtimex(cx: &mut Cx, request: UserPtr<Timex>) -> Result<u32> {
     let outcome = DISCIPLINE.lock().adjust(&mut timex, cx.cred.has(Capability::SysTime), now)?;
     if outcome.step_ns != 0 {
         clock::set_realtime_ns(clock::realtime_ns().saturating_add_signed(outcome.step_ns));
-        crate::vdso::update();
+        clock_was_set();
     }
     request.write(&timex)?;
     Ok(outcome.state)
@@ -131,6 +131,12 @@ pub(super) fn gettimeofday(_cx: &mut Cx, to: UserPtr<Timeval>, zone: UserPtr<[u3
     zone.write_optional(&[0, 0])
 }
 
+/// Tells who goes by the time of day.
+fn clock_was_set() {
+    crate::vdso::update();
+    fs::timerfd::clock_was_set();
+}
+
 /// settimeofday(2).
 pub(super) fn settimeofday(cx: &mut Cx, from: UserPtr<Timeval>, zone: UserPtr<[u32; 2]>) -> Result<()> {
     let now = from.read_optional()?;
@@ -140,7 +146,7 @@ pub(super) fn settimeofday(cx: &mut Cx, from: UserPtr<Timeval>, zone: UserPtr<[u
     }
     if let Some(now) = now {
         clock::set_realtime_ns(now.to_ns().ok_or(Errno::EINVAL)?);
-        crate::vdso::update();
+        clock_was_set();
     }
     Ok(())
 }

@@ -1,50 +1,195 @@
-//! Extended attributes: no file system has any yet, and each call says so as Linux does for such file systems.
+//! Extended attributes: getxattr(2) and its kin, by path, by the link itself, and by descriptor.
+
+use alloc::vec::Vec;
 
 use abi::file::AT_FDCWD;
 use abi::{Errno, Result};
-use nucleus::vfs::Last;
+use nucleus::vfs::bytes::ByteSink;
+use nucleus::vfs::extended::Placing;
+use nucleus::vfs::{Last, Place};
 
-use super::args::{Address, UserString};
+use super::args::{Address, Hex, UserSink, UserSource, UserString};
 use super::path::place_at;
 use crate::process::Cx;
 
-/// What every call does first: find the file.
-fn find(cx: &Cx, path: UserString, last: Last) -> Result<()> {
-    place_at(cx, AT_FDCWD, path, 0, last).map(|_| ())
+/// Bytes of a value or a list (`XATTR_SIZE_MAX`).
+const SIZE_MAX: usize = 65_536;
+/// Bytes of a name (`XATTR_NAME_MAX`).
+const NAME_MAX: usize = 255;
+
+fn by_path(cx: &Cx, path: UserString, last: Last) -> Result<Place> {
+    place_at(cx, AT_FDCWD, path, 0, last)
 }
 
-/// getxattr(2), setxattr(2), removexattr(2).
-pub(super) fn getxattr(cx: &mut Cx, path: UserString, name: UserString) -> Result<u64> {
-    find(cx, path, Last::Follow)?;
-    name.read()?;
-    Err(Errno::EOPNOTSUPP)
+fn by_fd(cx: &Cx, fd: i32) -> Result<Place> {
+    cx.files.get_open(fd)?.place().cloned().ok_or(Errno::EOPNOTSUPP)
 }
 
-/// lgetxattr(2), lsetxattr(2), lremovexattr(2).
-pub(super) fn lgetxattr(cx: &mut Cx, path: UserString, name: UserString) -> Result<u64> {
-    find(cx, path, Last::Keep)?;
-    name.read()?;
-    Err(Errno::EOPNOTSUPP)
+fn read_name(name: UserString) -> Result<Vec<u8>> {
+    let name =
+        name.read().map_err(|error| if error == Errno::ENAMETOOLONG { Errno::ERANGE } else { error })?;
+    if name.is_empty() || name.len() > NAME_MAX { Err(Errno::ERANGE) } else { Ok(name) }
 }
 
-/// fgetxattr(2), fsetxattr(2), fremovexattr(2).
-pub(super) fn fgetxattr(cx: &mut Cx, fd: i32, name: UserString) -> Result<u64> {
-    cx.files.get_open(fd)?;
-    name.read()?;
-    Err(Errno::EOPNOTSUPP)
+/// Gives a program what it has room for; without room, only how long it is.
+fn give(bytes: &[u8], to: Address, size: usize) -> Result<usize> {
+    if size == 0 {
+        return Ok(bytes.len());
+    }
+    if bytes.len() > size {
+        return Err(Errno::ERANGE);
+    }
+    let mut sink = UserSink::new(to.0, bytes.len());
+    if bytes.is_empty() || sink.put(bytes)? == bytes.len() { Ok(bytes.len()) } else { Err(Errno::EFAULT) }
 }
 
-/// listxattr(2): none.
-pub(super) fn listxattr(cx: &mut Cx, path: UserString, _list: Address, _size: usize) -> Result<u64> {
-    find(cx, path, Last::Follow).map(|()| 0)
+fn get(cx: &Cx, place: &Place, name: UserString, to: Address, size: usize) -> Result<usize> {
+    let value = place.extended_attribute(&cx.cred, &read_name(name)?)?;
+    give(&value, to, size)
+}
+
+/// getxattr(2).
+pub(super) fn getxattr(
+    cx: &mut Cx,
+    path: UserString,
+    name: UserString,
+    to: Address,
+    size: usize,
+) -> Result<usize> {
+    get(cx, &by_path(cx, path, Last::Follow)?, name, to, size)
+}
+
+/// lgetxattr(2).
+pub(super) fn lgetxattr(
+    cx: &mut Cx,
+    path: UserString,
+    name: UserString,
+    to: Address,
+    size: usize,
+) -> Result<usize> {
+    get(cx, &by_path(cx, path, Last::Keep)?, name, to, size)
+}
+
+/// fgetxattr(2).
+pub(super) fn fgetxattr(cx: &mut Cx, fd: i32, name: UserString, to: Address, size: usize) -> Result<usize> {
+    get(cx, &by_fd(cx, fd)?, name, to, size)
+}
+
+/// A value to be set.
+struct Value {
+    bytes: Vec<u8>,
+    how: Placing,
+}
+
+/// Reads what all ways to set an attribute have in common, in Linux's order: flags, name, value.
+fn read_value(name: UserString, from: Address, size: usize, flags: Hex) -> Result<(Vec<u8>, Value)> {
+    use nucleus::vfs::bytes::ByteSource;
+    const CREATE: u32 = 1;
+    const REPLACE: u32 = 2;
+    let how = match flags.0 {
+        0 => Placing::Any,
+        CREATE => Placing::Create,
+        REPLACE => Placing::Replace,
+        // Both can never be.
+        3 => Placing::Create,
+        _ => return Err(Errno::EINVAL),
+    };
+    let name = read_name(name)?;
+    if size > SIZE_MAX {
+        return Err(Errno::E2BIG);
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(size, 0);
+    if size > 0 && UserSource::new(from.0, size).take(&mut bytes)? != size {
+        return Err(Errno::EFAULT);
+    }
+    Ok((name, Value { bytes, how }))
+}
+
+fn set(cx: &Cx, place: &Place, name: &[u8], value: &Value) -> Result<()> {
+    place.set_extended_attribute(&cx.cred, name, &value.bytes, value.how)
+}
+
+/// setxattr(2).
+pub(super) fn setxattr(
+    cx: &mut Cx,
+    path: UserString,
+    name: UserString,
+    from: Address,
+    size: usize,
+    flags: Hex,
+) -> Result<()> {
+    let place = by_path(cx, path, Last::Follow)?;
+    let (name, value) = read_value(name, from, size, flags)?;
+    set(cx, &place, &name, &value)
+}
+
+/// lsetxattr(2).
+pub(super) fn lsetxattr(
+    cx: &mut Cx,
+    path: UserString,
+    name: UserString,
+    from: Address,
+    size: usize,
+    flags: Hex,
+) -> Result<()> {
+    let place = by_path(cx, path, Last::Keep)?;
+    let (name, value) = read_value(name, from, size, flags)?;
+    set(cx, &place, &name, &value)
+}
+
+/// fsetxattr(2).
+pub(super) fn fsetxattr(
+    cx: &mut Cx,
+    fd: i32,
+    name: UserString,
+    from: Address,
+    size: usize,
+    flags: Hex,
+) -> Result<()> {
+    let place = by_fd(cx, fd)?;
+    let (name, value) = read_value(name, from, size, flags)?;
+    set(cx, &place, &name, &value)
+}
+
+fn list(cx: &Cx, place: &Place, to: Address, size: usize) -> Result<usize> {
+    give(&place.extended_names(&cx.cred)?, to, size.min(SIZE_MAX))
+}
+
+/// listxattr(2).
+pub(super) fn listxattr(cx: &mut Cx, path: UserString, to: Address, size: usize) -> Result<usize> {
+    list(cx, &by_path(cx, path, Last::Follow)?, to, size)
 }
 
 /// llistxattr(2).
-pub(super) fn llistxattr(cx: &mut Cx, path: UserString, _list: Address, _size: usize) -> Result<u64> {
-    find(cx, path, Last::Keep).map(|()| 0)
+pub(super) fn llistxattr(cx: &mut Cx, path: UserString, to: Address, size: usize) -> Result<usize> {
+    list(cx, &by_path(cx, path, Last::Keep)?, to, size)
 }
 
 /// flistxattr(2).
-pub(super) fn flistxattr(cx: &mut Cx, fd: i32, _list: Address, _size: usize) -> Result<u64> {
-    cx.files.get_open(fd).map(|_| 0)
+pub(super) fn flistxattr(cx: &mut Cx, fd: i32, to: Address, size: usize) -> Result<usize> {
+    match cx.files.get_open(fd)?.place() {
+        Some(place) => list(cx, place, to, size),
+        None => Ok(0),
+    }
+}
+
+fn remove(cx: &Cx, place: &Place, name: UserString) -> Result<()> {
+    place.remove_extended_attribute(&cx.cred, &read_name(name)?)
+}
+
+/// removexattr(2).
+pub(super) fn removexattr(cx: &mut Cx, path: UserString, name: UserString) -> Result<()> {
+    remove(cx, &by_path(cx, path, Last::Follow)?, name)
+}
+
+/// lremovexattr(2).
+pub(super) fn lremovexattr(cx: &mut Cx, path: UserString, name: UserString) -> Result<()> {
+    remove(cx, &by_path(cx, path, Last::Keep)?, name)
+}
+
+/// fremovexattr(2).
+pub(super) fn fremovexattr(cx: &mut Cx, fd: i32, name: UserString) -> Result<()> {
+    remove(cx, &by_fd(cx, fd)?, name)
 }

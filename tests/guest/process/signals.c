@@ -381,6 +381,24 @@ static void stopping_discards_continuing(void)
     CHECK(sigismember(&set, SIGCONT) == 0 && sigismember(&set, SIGTSTP) == 1);
 }
 
+/* A stop that is taken while the signal to go on arrives must not win over it. */
+static void continuing_just_after_stopping(void)
+{
+    volatile int *started = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (int round = 0; round < 3000; round++) {
+        int status;
+        *started = 0;
+        pid_t pid = CHILD(for (*started = 1;;) if (round % 2) getpid());
+        while (!*started) sched_yield();
+        kill(pid, SIGSTOP);
+        for (volatile int delay = round * 7 % 1000; delay > 0; delay--);
+        kill(pid, SIGCONT);
+        kill(pid, SIGTERM);
+        CHECK_EQ(waitpid(pid, &status, 0), pid);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    }
+}
+
 static void children_report(void)
 {
     sigset_t set = set_of(SIGCHLD, 0);
@@ -461,5 +479,5 @@ CASES(CASE(a_handler_runs_before_kill_returns), CASE(actions_are_remembered), CA
       CASE(kill_goes_where_it_should), CASE(what_the_handler_is_told), CASE(errors_of_sigqueue),
       CASE(real_time_signals_queue_in_order), CASE(handlers_of_several_signals), CASE(resethand_and_nodefer),
       CASE(a_signal_is_masked_in_its_handler), CASE(ignored_and_default), CASE(waiting_for_signals), CASE(suspending),
-      CASE(stopping_discards_continuing), CASE(children_report), CASE(no_zombies_when_nobody_cares), CASE(a_broken_pipe),
+      CASE(stopping_discards_continuing), CASE(continuing_just_after_stopping), CASE(children_report), CASE(no_zombies_when_nobody_cares), CASE(a_broken_pipe),
       CASE(everybody_at_once))

@@ -1,13 +1,17 @@
 //! `/proc/sys`: what sysctl(8) reads, and the few things it may change.
 
+use core::sync::atomic::Ordering;
+
 use abi::{Errno, Result};
 use hal::spin::Once;
-use logic::pipe;
 use logic::proc_text::{Text, system};
 use nucleus::log;
+use nucleus::vfs::watch;
 
+use super::ipc;
 use super::table::{Question, Row, What, directory, number, put, setting, text};
 use crate::devices::random_u64;
+use crate::{mqueue, pipe};
 
 pub(super) const ROWS: &[Row] = &[
     directory("fs", 0o555, What::Directory(FS)),
@@ -27,17 +31,64 @@ macro_rules! constant {
 
 const FS: &[Row] = &[
     constant!("file-max", i64::MAX),
+    text("file-nr", |_, to| {
+        put!(to, "{}\t0\t{}\n", nucleus::vfs::open::count(), i64::MAX);
+        Ok(())
+    }),
+    directory("inotify", 0o555, What::Directory(INOTIFY)),
+    directory("mqueue", 0o555, What::Directory(MQUEUE)),
     constant!("nr_open", 1_048_576),
-    constant!("pipe-max-size", pipe::MAX_CAPACITY),
+    setting(
+        "pipe-max-size",
+        |_, to| {
+            put!(to, "{}\n", pipe::max_capacity());
+            Ok(())
+        },
+        |_, bytes| pipe::set_max_capacity(number(bytes)?),
+    ),
     constant!("protected_hardlinks", 0),
     constant!("protected_symlinks", 0),
     constant!("suid_dumpable", 0),
+];
+
+/// A file with a number that can be changed.
+macro_rules! variable {
+    ($name:literal, $number:expr) => {
+        setting(
+            $name,
+            |_, to| {
+                put!(to, "{}\n", $number.load(Ordering::Relaxed));
+                Ok(())
+            },
+            |_, bytes| {
+                $number.store(number(bytes)?, Ordering::Relaxed);
+                Ok(())
+            },
+        )
+    };
+}
+
+const INOTIFY: &[Row] = &[
+    variable!("max_queued_events", watch::LIMITS.events),
+    variable!("max_user_instances", watch::LIMITS.readers),
+    variable!("max_user_watches", watch::LIMITS.watches),
+];
+
+const MQUEUE: &[Row] = &[
+    variable!("msg_default", mqueue::LIMITS.default_messages),
+    variable!("msg_max", mqueue::LIMITS.messages),
+    variable!("msgsize_default", mqueue::LIMITS.default_bytes),
+    variable!("msgsize_max", mqueue::LIMITS.bytes),
+    variable!("queues_max", mqueue::LIMITS.queues),
 ];
 
 const KERNEL: &[Row] = &[
     constant!("cap_last_cap", 40),
     constant!("core_pattern", "core"),
     setting("hostname", host_name, set_host_name),
+    ipc::MSG_MAX,
+    ipc::MSG_MNB,
+    ipc::MSG_MNI,
     constant!("ngroups_max", 65_536),
     text("osrelease", |question, to| {
         put!(to, "{}\n", question.system().release());
@@ -53,6 +104,10 @@ const KERNEL: &[Row] = &[
     setting("printk", printk, set_printk),
     directory("random", 0o555, What::Directory(RANDOM)),
     constant!("randomize_va_space", 2),
+    ipc::SEM,
+    ipc::SHM_ALL,
+    ipc::SHM_MAX,
+    ipc::SHM_MNI,
     text("threads-max", |question, to| {
         put!(to, "{}\n", question.system().now().task_limit);
         Ok(())
@@ -78,6 +133,15 @@ const RANDOM: &[Row] = &[
 ];
 
 const VM: &[Row] = &[
+    constant!("dirty_background_ratio", 10),
+    constant!("dirty_expire_centisecs", 3000),
+    constant!("dirty_ratio", 20),
+    constant!("dirty_writeback_centisecs", 500),
+    Row {
+        name: "drop_caches",
+        permissions: 0o200,
+        what: What::Setting(|_, _| Err(Errno::EACCES), drop_caches),
+    },
     constant!("max_map_count", 65_530),
     constant!("min_free_kbytes", 0),
     constant!("mmap_min_addr", 65_536),
@@ -86,6 +150,17 @@ const VM: &[Row] = &[
     constant!("overcommit_ratio", 50),
     constant!("swappiness", 60),
 ];
+
+/// 1: pages of files; 2: what else is remembered of them; 3: both.
+fn drop_caches(_question: &Question<'_>, bytes: &[u8]) -> Result<()> {
+    match number::<u32>(bytes)? {
+        1..=3 => {
+            nucleus::vfs::cache::reclaim::drop_all_clean();
+            Ok(())
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
 
 fn host_name(question: &Question<'_>, to: &mut Text) -> Result<()> {
     let mut name = alloc::vec::Vec::new();

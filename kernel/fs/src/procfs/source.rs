@@ -4,8 +4,10 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU64;
 
 use abi::Result;
+use logic::proc_text::Text;
 use logic::proc_text::process::Process;
 use logic::proc_text::system::CpuTimes;
 use nucleus::mm::Memory;
@@ -169,6 +171,36 @@ pub struct SystemNow {
     pub task_limit: u64,
 }
 
+/// A sort of System V IPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpcSort {
+    /// Semaphores.
+    Sem,
+    /// Messages.
+    Msg,
+    /// Memory.
+    Shm,
+}
+
+/// A limit of System V IPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpcLimit {
+    /// `sem`: four numbers.
+    Sem,
+    /// `msgmax`.
+    MsgMax,
+    /// `msgmnb`.
+    MsgMnb,
+    /// `msgmni`.
+    MsgMni,
+    /// `shmmax`.
+    ShmMax,
+    /// `shmall`.
+    ShmAll,
+    /// `shmmni`.
+    ShmMni,
+}
+
 /// The system, as `/proc` sees it.
 pub trait SystemSource: Send + Sync {
     /// What is counted.
@@ -182,6 +214,15 @@ pub trait SystemSource: Send + Sync {
 
     /// The kernel's command line.
     fn command_line(&self) -> &str;
+
+    /// Appends the lines of `/proc/sysvipc` that the reader may read.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn list_ipc(&self, sort: IpcSort, to: &mut Text) -> Result<()>;
+
+    /// A limit of System V IPC, to read and to set.
+    fn ipc_limits(&self, limit: IpcLimit) -> &'static [AtomicU64];
 
     /// Appends the host's name.
     fn host_name(&self, to: &mut Vec<u8>);

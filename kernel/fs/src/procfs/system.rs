@@ -13,11 +13,12 @@ use logic::zones::ZoneKind;
 use nucleus::mm::account;
 use nucleus::vfs::FileKind;
 use nucleus::vfs::device::{self, Registered};
+use nucleus::vfs::locks::{self, Owner, Sort};
 use nucleus::{clock, sched};
 
 use super::source::{SystemNow, Target};
 use super::table::{Question, Row, What, directory, put, text as shown};
-use super::{disks, settings};
+use super::{disks, ipc, settings};
 use crate::tmpfs;
 
 /// `/proc`.
@@ -42,9 +43,14 @@ const ROWS: &[Row] = &[
     shown("cpuinfo", cpuinfo),
     shown("devices", devices),
     shown("diskstats", disks::diskstats),
-    constant!("filesystems", b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tramfs\n"),
+    constant!(
+        "filesystems",
+        b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tmqueue\nnodev\tramfs\n\text2\n"
+    ),
     shown("interrupts", interrupts),
     shown("loadavg", loadavg),
+    shown("lock_stat", lock_stat),
+    shown("locks", locks),
     shown("meminfo", meminfo),
     Row { name: "mounts", permissions: 0o777, what: What::Path(mounts) },
     shown("partitions", disks::partitions),
@@ -53,6 +59,7 @@ const ROWS: &[Row] = &[
     shown("stat", stat),
     constant!("swaps", b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     directory("sys", 0o555, What::Directory(settings::ROWS)),
+    directory("sysvipc", 0o555, What::Directory(ipc::ROWS)),
     Row { name: "thread-self", permissions: 0o777, what: What::Path(own_thread) },
     shown("uptime", uptime),
     shown("version", version),
@@ -93,6 +100,35 @@ fn counts(now: &SystemNow) -> Counts {
     }
 }
 
+/// A line for each lock on a file, and for each that waits for it.
+fn locks(_question: &Question<'_>, to: &mut Text) -> Result<()> {
+    for (index, shown) in locks::all()?.iter().enumerate() {
+        let arrow = core::iter::repeat_n("-> ", shown.waiting.len());
+        let all = core::iter::once(&shown.held).chain(&shown.waiting);
+        for (held, arrow) in all.zip(core::iter::once("").chain(arrow)) {
+            let sort = match (shown.sort, held.owner) {
+                (Sort::Whole, _) => "FLOCK ",
+                (Sort::Record, Owner::Table(_)) => "POSIX ",
+                (Sort::Record, Owner::Open(_)) => "OFDLCK",
+            };
+            text::lock(
+                to,
+                &text::Lock {
+                    number: index + 1,
+                    arrow,
+                    sort,
+                    kind: held.kind,
+                    pid: if sort == "OFDLCK" { None } else { Some(held.pid) },
+                    device: device_parts(shown.file.0),
+                    inode: shown.file.1,
+                    range: held.range,
+                },
+            );
+        }
+    }
+    Ok(())
+}
+
 fn stat(question: &Question<'_>, to: &mut Text) -> Result<()> {
     let now = question.system().now();
     text::stat(to, &now.cpus, &counts(&now));
@@ -111,6 +147,15 @@ fn loadavg(question: &Question<'_>, to: &mut Text) -> Result<()> {
     Ok(())
 }
 
+/// Unlike Linux's, which lists places in its code: a line for each rank of spin locks that was ever waited for.
+fn lock_stat(_question: &Question<'_>, to: &mut Text) -> Result<()> {
+    put!(to, "{:>16} {:>12} {:>12} {:>16}\n", "class", "contentions", "looks", "wait-ns");
+    hal::lock_stat::for_each(|name, waits| {
+        put!(to, "{name:>16} {:>12} {:>12} {:>16}\n", waits.count, waits.looks, waits.ns);
+    });
+    Ok(())
+}
+
 fn version(question: &Question<'_>, to: &mut Text) -> Result<()> {
     let system = question.system();
     put!(to, "Linux version {} (nacre@nacre) (rustc) {}\n", system.release(), system.version());
@@ -122,12 +167,15 @@ fn memory() -> Memory {
     let bytes = |pages: usize| pages as u64 * PAGE_SIZE;
     let files = tmpfs::pages_in_use() * PAGE_SIZE;
     let heap = hal::heap::stats();
+    let cache = nucleus::vfs::cache::counters::counts();
     Memory {
         total: bytes(frames.total),
         free: bytes(frames.free),
-        available: bytes(frames.free),
-        cached: files,
-        anonymous: bytes(frames::shared_in_use()).saturating_sub(files),
+        available: bytes(frames.free) + (cache.cached - cache.dirty.min(cache.cached)) * PAGE_SIZE,
+        cached: files + cache.cached * PAGE_SIZE,
+        dirty: cache.dirty * PAGE_SIZE,
+        writing: cache.writing * PAGE_SIZE,
+        anonymous: bytes(frames::shared_in_use()).saturating_sub(files + cache.cached * PAGE_SIZE),
         shared: files,
         heap: (heap.slab_bytes + heap.large_bytes + heap.whole_bytes) as u64,
         committed: account::committed_pages() * PAGE_SIZE,

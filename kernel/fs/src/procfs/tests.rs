@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::Mutex as HostMutex;
+use std::sync::atomic::AtomicU64;
 use std::vec::Vec;
 
 use abi::{Errno, Result};
 use logic::cred::Cred;
+use logic::proc_text::Text;
 use logic::proc_text::process::Process;
 use nucleus::mm::{Layout, Memory};
 use nucleus::vfs::bytes::{Buffer, Slice};
@@ -98,6 +100,14 @@ impl SystemSource for Fake {
     }
     fn command_line(&self) -> &str {
         "console=ttyS0 quiet"
+    }
+    fn list_ipc(&self, sort: IpcSort, to: &mut Text) -> Result<()> {
+        to.put(format_args!("{sort:?}\n"));
+        Ok(())
+    }
+    fn ipc_limits(&self, _limit: IpcLimit) -> &'static [AtomicU64] {
+        static LIMITS: [AtomicU64; 2] = [const { AtomicU64::new(7) }; 2];
+        &LIMITS
     }
     fn host_name(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(b"shell");

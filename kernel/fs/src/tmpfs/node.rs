@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
@@ -12,8 +13,9 @@ use hal::rank;
 use hal::spin::Once;
 use nucleus::mm::PageSource;
 use nucleus::mm::source::Purpose;
-use nucleus::sched::Mutex;
+use nucleus::sched::{Mutex, Wait};
 use nucleus::vfs::inode::{Removal, Renaming};
+use nucleus::vfs::storage::{Allocation, Storage, Wanted};
 use nucleus::vfs::{
     Attributes, ByteSink, ByteSource, Change, File, FileKind, Inode, Listing, NewNode, Opening, Transfer,
 };
@@ -21,10 +23,10 @@ use nucleus::vfs::{
 use super::directory::Directory;
 use super::regular::{Contents, Regular};
 use super::rename::Wish;
-use super::shown::Shown;
 use super::space::Space;
 use super::{Sealing, copied};
 use crate::pipe::Pipe;
+use crate::shown::Shown;
 
 /// What a name adds to the size of its directory (Linux's `BOGO_DIRENT_SIZE`).
 const NAME_SIZE: u64 = 20;
@@ -291,6 +293,14 @@ impl File for Node {
         self.contents().ok_or(Errno::EISDIR)?.write(transfer.position, from)
     }
 
+    fn append(&self, _wait: Wait, from: &mut dyn ByteSource) -> Result<(u64, usize)> {
+        self.contents().ok_or(Errno::EISDIR)?.append(from)
+    }
+
+    fn storage(&self) -> Option<&dyn Storage> {
+        Some(self)
+    }
+
     fn list(&self, position: u64, to: &mut dyn Listing) -> Result<u64> {
         self.shown.touch_accessed();
         let names = self.names()?.lock();
@@ -318,6 +328,19 @@ impl File for Node {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+impl Storage for Node {
+    fn allocate(&self, how: Allocation, range: Range<u64>) -> Result<()> {
+        self.contents().ok_or(Errno::ENODEV)?.allocate(how, range)
+    }
+
+    fn seek(&self, position: u64, wanted: Wanted) -> Result<u64> {
+        match self.contents() {
+            Some(contents) => contents.seek(position, wanted),
+            None => Err(Errno::ENXIO),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! are under `Inode`, for a moment each time. Seals are memfd_create(2)'s.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::{Errno, Result};
@@ -12,15 +14,18 @@ use hal::rank;
 use logic::addr::{PAGE_LEN, PAGE_SIZE, to_usize};
 use logic::sparse::Sparse;
 use nucleus::sched::Mutex;
+use nucleus::vfs::storage::{Allocation, Wanted};
 use nucleus::vfs::{ByteSink, ByteSource, File};
 
 use super::Sealing;
 use super::node::Node;
-use super::shown::Shown;
 use super::space::Space;
+use crate::shown::Shown;
 
 /// The largest file.
 const MAX_SIZE: u64 = i64::MAX as u64;
+/// Units of `st_blocks` in a page.
+const SECTORS_OF_PAGE: u64 = PAGE_SIZE / 512;
 /// Pages that are taken out under one acquisition.
 const BATCH: usize = 8;
 
@@ -183,6 +188,18 @@ impl Contents<'_> {
 
     pub(super) fn write(&self, position: u64, from: &mut dyn ByteSource) -> Result<usize> {
         let _alone = self.regular.writing.lock();
+        self.write_locked(position, from)
+    }
+
+    /// Writes at the end; says where that is then.
+    pub(super) fn append(&self, from: &mut dyn ByteSource) -> Result<(u64, usize)> {
+        let _alone = self.regular.writing.lock();
+        let start = self.size();
+        let count = self.write_locked(start, from)?;
+        Ok((start + count as u64, count))
+    }
+
+    fn write_locked(&self, position: u64, from: &mut dyn ByteSource) -> Result<usize> {
         let mut done = 0;
         let mut outcome = Ok(());
         while from.left() > 0 {
@@ -272,7 +289,7 @@ impl Contents<'_> {
             self.space.give_pages(1);
             return Err(Errno::ENOMEM);
         }
-        self.shown.pages.store(pages.len() as u64, Ordering::Relaxed);
+        self.shown.sectors.store(pages.len() as u64 * SECTORS_OF_PAGE, Ordering::Relaxed);
         Ok(())
     }
 
@@ -294,13 +311,121 @@ impl Contents<'_> {
         Ok(())
     }
 
+    /// fallocate(2).
+    pub(super) fn allocate(&self, how: Allocation, range: Range<u64>) -> Result<()> {
+        let _alone = self.regular.writing.lock();
+        let grows = matches!(how, Allocation::Room | Allocation::Zeros) && range.end > self.size();
+        let clears = matches!(how, Allocation::Hole | Allocation::Zeros | Allocation::ZerosWithin);
+        if range.end > MAX_SIZE {
+            return Err(Errno::EFBIG);
+        }
+        if grows && self.regular.is_sealed(seals::GROW)
+            || clears && self.regular.is_sealed(seals::WRITE | seals::FUTURE_WRITE)
+        {
+            return Err(Errno::EPERM);
+        }
+        if clears {
+            self.clear(range.clone());
+        }
+        if how != Allocation::Hole {
+            self.fill(&range)?;
+        }
+        if grows {
+            self.shown.size.store(range.end, Ordering::Release);
+        }
+        self.shown.touch_modified();
+        Ok(())
+    }
+
+    /// Makes a range zero: whole pages go, of others the part is cleared.
+    fn clear(&self, range: Range<u64>) {
+        let mut at = range.start;
+        while at < range.end {
+            let (index, offset) = split(at);
+            let end = ((index + 1) * PAGE_SIZE).min(range.end);
+            let is_whole = end - at == PAGE_SIZE;
+            let mut pages = self.regular.pages.lock();
+            let Some((next, _)) = pages.next(index).filter(|&(next, _)| next * PAGE_SIZE < range.end) else {
+                break;
+            };
+            if next != index {
+                at = next * PAGE_SIZE;
+                continue;
+            }
+            let gone = if is_whole { pages.remove(index) } else { None };
+            let page = pages.get(index).cloned();
+            self.shown.sectors.store(pages.len() as u64 * SECTORS_OF_PAGE, Ordering::Relaxed);
+            drop(pages);
+            if gone.is_some() {
+                self.space.give_pages(1);
+            }
+            if let Some(page) = page {
+                page.clear(offset, offset + to_usize(end - at));
+            }
+            at = end;
+        }
+    }
+
+    /// Gives a range pages where it has none. After a failure, those it got go again, as on Linux.
+    fn fill(&self, range: &Range<u64>) -> Result<()> {
+        let first = range.start / PAGE_SIZE;
+        let last = range.end.div_ceil(PAGE_SIZE);
+        let mut made = Vec::new();
+        let mut outcome = Ok(());
+        for index in first..last {
+            let mut pages = self.regular.pages.lock();
+            if pages.get(index).is_some() {
+                continue;
+            }
+            outcome = made.try_reserve(1).map_err(|_| Errno::ENOMEM).and_then(|()| {
+                let page = SharedFrame::new_zeroed().ok_or(Errno::ENOSPC)?;
+                self.add_page(&mut pages, index, page)
+            });
+            if outcome.is_err() {
+                break;
+            }
+            made.push(index);
+        }
+        if outcome.is_err() {
+            let mut pages = self.regular.pages.lock();
+            let gone = made.iter().filter(|&&index| pages.remove(index).is_some()).count();
+            self.shown.sectors.store(pages.len() as u64 * SECTORS_OF_PAGE, Ordering::Relaxed);
+            drop(pages);
+            self.space.give_pages(gone as u64);
+        }
+        outcome
+    }
+
+    /// The next data or hole at or after a position that lies in the file.
+    pub(super) fn seek(&self, position: u64, wanted: Wanted) -> Result<u64> {
+        let size = self.size();
+        if position >= size {
+            return Err(Errno::ENXIO);
+        }
+        let mut index = position / PAGE_SIZE;
+        let pages = self.regular.pages.lock();
+        match wanted {
+            Wanted::Data => {
+                let (found, _) = pages.next(index).ok_or(Errno::ENXIO)?;
+                let at = (found * PAGE_SIZE).max(position);
+                if at < size { Ok(at) } else { Err(Errno::ENXIO) }
+            }
+            Wanted::Hole => {
+                while index * PAGE_SIZE < size && pages.get(index).is_some() {
+                    index += 1;
+                }
+                Ok((index * PAGE_SIZE).clamp(position, size))
+            }
+        }
+    }
+
     /// Drops what lies behind `size`.
     fn cut(&self, size: u64) {
         let (last, offset) = split(size);
         let mut pages = self.regular.pages.lock();
         let gone = pages.cut(size.div_ceil(PAGE_SIZE));
         let tail = pages.get(last).filter(|_| offset > 0).cloned();
-        self.shown.pages.store(pages.len() as u64, Ordering::Relaxed);
+        self.shown.sectors.store(pages.len() as u64 * SECTORS_OF_PAGE, Ordering::Relaxed);
         drop(pages);
         self.space.give_pages(gone as u64);
         if let Some(tail) = tail {

@@ -115,6 +115,15 @@ impl Space {
     pub(super) fn statistics(&self, magic: u64) -> Statistics {
         let (blocks, free_blocks) = self.pages.total_and_free();
         let (files, free_files) = self.inodes.total_and_free();
-        Statistics { magic, block_size: PAGE_SIZE, blocks, free_blocks, files, free_files }
+        Statistics {
+            magic,
+            block_size: PAGE_SIZE,
+            blocks,
+            free_blocks,
+            available_blocks: free_blocks,
+            files,
+            free_files,
+            id: self.device,
+        }
     }
 }

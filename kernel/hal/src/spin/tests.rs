@@ -100,3 +100,36 @@ fn pairs_from_both_sides_exclude_and_do_not_wait_for_each_other() {
         assert_eq!(*lock.lock(), 40_000);
     }
 }
+
+#[test]
+fn a_wait_is_counted_by_rank() {
+    use crate::{lock_stat, rank};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let machine = simulation::machine();
+    let counted = || {
+        let mut found = lock_stat::Waits::default();
+        lock_stat::for_each(|name, waits| {
+            if name == "Console" {
+                found = waits;
+            }
+        });
+        found
+    };
+    let before = counted();
+    let lock = Lock::<_, rank::Console>::new(0);
+    let is_held = AtomicBool::new(false);
+    machine.run(2, |number| {
+        if number == 0 {
+            let _held = lock.lock();
+            is_held.store(true, Ordering::Release);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        } else {
+            while !is_held.load(Ordering::Acquire) {}
+            *lock.lock() += 1;
+        }
+    });
+    assert_eq!(*lock.lock(), 1);
+    let now = counted();
+    assert_eq!(now.count, before.count + 1);
+    assert!(now.looks > before.looks && now.ns >= before.ns, "{before:?} {now:?}");
+}

@@ -1,7 +1,8 @@
-//! The system: `/proc/meminfo`, `stat`, `uptime`, `loadavg`, `cpuinfo`, `vmstat`, `buddyinfo`, mounts.
+//! The system: `/proc/meminfo`, `stat`, `uptime`, `loadavg`, `cpuinfo`, `vmstat`, `buddyinfo`, mounts, locks on files.
 
 use super::text::{Text, line};
 use super::ticks;
+use crate::locks::{self, Kind, Range};
 
 /// Memory, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,10 @@ pub struct Memory {
     pub available: u64,
     /// Pages of files.
     pub cached: u64,
+    /// Those that the disk does not have.
+    pub dirty: u64,
+    /// Those on their way to it.
+    pub writing: u64,
     /// Pages of programs.
     pub anonymous: u64,
     /// Pages of files in memory only.
@@ -53,8 +58,8 @@ pub fn meminfo(text: &mut Text, memory: &Memory) {
         ("Mlocked", memory.locked),
         ("SwapTotal", 0),
         ("SwapFree", 0),
-        ("Dirty", 0),
-        ("Writeback", 0),
+        ("Dirty", memory.dirty),
+        ("Writeback", memory.writing),
         ("AnonPages", memory.anonymous),
         ("Mapped", 0),
         ("Shmem", memory.shared),
@@ -308,4 +313,41 @@ pub fn uuid(text: &mut Text, bits: [u64; 2]) {
     let low = bits[1] & !(0b11 << 62) | 0b10 << 62;
     line!(text, "{:08x}-{:04x}-{:04x}-", high >> 32, high >> 16 & 0xffff, high & 0xffff);
     line!(text, "{:04x}-{:012x}\n", low >> 48, low & 0xffff_ffff_ffff);
+}
+
+/// A lock on a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Lock {
+    /// Which line it belongs to.
+    pub number: usize,
+    /// `-> ` before one that waits.
+    pub arrow: &'static str,
+    /// The call it was set by, in six letters.
+    pub sort: &'static str,
+    /// Which it is.
+    pub kind: Kind,
+    /// The process that set it; none for those of open files.
+    pub pid: Option<u32>,
+    /// The file's device: major and minor.
+    pub device: (u32, u32),
+    /// The file's number.
+    pub inode: u64,
+    /// Which bytes.
+    pub range: Range,
+}
+
+/// A line of `/proc/locks`.
+pub fn lock(to: &mut Text, lock: &Lock) {
+    let kind = if lock.kind == Kind::Exclusive { "WRITE" } else { "READ" };
+    let pid = lock.pid.map_or(-1, i64::from);
+    let (major, minor) = lock.device;
+    to.put(format_args!(
+        "{}: {}{} ADVISORY  {kind} {pid} {major:02x}:{minor:02x}:{} {} ",
+        lock.number, lock.arrow, lock.sort, lock.inode, lock.range.first
+    ));
+    if lock.range.last == locks::LAST {
+        to.put(format_args!("EOF\n"));
+    } else {
+        to.put(format_args!("{}\n", lock.range.last));
+    }
 }

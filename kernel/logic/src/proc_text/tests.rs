@@ -362,3 +362,25 @@ fn cpus_and_mounts() {
         "none /a\\040b proc ro,nosuid,nodev,noexec,noatime 0 0\n"
     );
 }
+
+#[test]
+fn locks_on_files() {
+    use crate::locks::{Kind, LAST, Range};
+    let lock = system::Lock {
+        number: 3,
+        arrow: "",
+        sort: "POSIX ",
+        kind: Kind::Exclusive,
+        pid: Some(31564),
+        device: (0xfe, 0),
+        inode: 10_010_908,
+        range: Range { first: 3, last: 6 },
+    };
+    let shown = |lock: system::Lock| text(|text| system::lock(text, &lock));
+    assert_eq!(shown(lock), "3: POSIX  ADVISORY  WRITE 31564 fe:00:10010908 3 6\n");
+    let range = Range { first: 0, last: LAST };
+    let waiting = system::Lock { arrow: "-> ", pid: Some(31605), range, ..lock };
+    assert_eq!(shown(waiting), "3: -> POSIX  ADVISORY  WRITE 31605 fe:00:10010908 0 EOF\n");
+    let open_file = system::Lock { sort: "OFDLCK", kind: Kind::Shared, pid: None, range, ..lock };
+    assert_eq!(shown(open_file), "3: OFDLCK ADVISORY  READ -1 fe:00:10010908 0 EOF\n");
+}

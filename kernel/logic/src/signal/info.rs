@@ -61,6 +61,11 @@ impl SignalInfo {
         Self::new(signal, code, [pair(sender.pid, sender.uid), 0, 0, 0])
     }
 
+    /// Sent with a value, as sigqueue(3) does and message queues do.
+    pub const fn with_value(signal: Signal, code: i32, sender: Sender, value: u64) -> Self {
+        Self::new(signal, code, [pair(sender.pid, sender.uid), value, 0, 0])
+    }
+
     /// What is told when there was no room to keep what was known.
     pub const fn forgotten(signal: Signal) -> Self {
         Self::user(signal, SI_USER, Sender { pid: 0, uid: 0 })
@@ -130,6 +135,67 @@ impl SignalInfo {
         bytes
     }
 
+    /// The `struct signalfd_siginfo` that a read of a signalfd(2) gives.
+    pub fn encode_for_reading(&self) -> [u8; SIGINFO_SIZE] {
+        let [first, second, third, fourth] = self.fields;
+        let mut bytes = [0; SIGINFO_SIZE];
+        let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+        put(0, &self.signal.number().to_le_bytes());
+        put(4, &self.errno.to_le_bytes());
+        put(8, &self.code.to_le_bytes());
+        match self.fields_known() {
+            Fields::Sender => put(12, &first.to_le_bytes()),
+            Fields::Value => {
+                put(12, &first.to_le_bytes());
+                put(44, &second.to_le_bytes()[..4]);
+                put(48, &second.to_le_bytes());
+            }
+            Fields::Timer => {
+                put(24, &first.to_le_bytes()[..4]);
+                put(32, &first.to_le_bytes()[4..]);
+                put(44, &second.to_le_bytes()[..4]);
+                put(48, &second.to_le_bytes());
+            }
+            Fields::Child => {
+                put(12, &first.to_le_bytes());
+                put(40, &second.to_le_bytes()[..4]);
+                put(56, &third.to_le_bytes());
+                put(64, &fourth.to_le_bytes());
+            }
+            Fields::Fault => put(72, &first.to_le_bytes()),
+            Fields::Io => {
+                put(28, &first.to_le_bytes()[..4]);
+                put(20, &second.to_le_bytes()[..4]);
+            }
+            Fields::Call => {
+                put(72, &first.to_le_bytes());
+                put(84, &second.to_le_bytes()[..4]);
+                put(88, &first.to_le_bytes());
+                put(96, &second.to_le_bytes()[4..]);
+            }
+        }
+        bytes
+    }
+
+    /// Which fields there are (Linux's `siginfo_layout`).
+    const fn fields_known(&self) -> Fields {
+        match self.code {
+            SI_TIMER => Fields::Timer,
+            // SI_SIGIO.
+            -5 => Fields::Io,
+            SI_USER | SI_TKILL => Fields::Sender,
+            ..0 => Fields::Value,
+            SI_KERNEL => Fields::Sender,
+            _ => match self.signal {
+                Signal::ILL | Signal::FPE | Signal::SEGV | Signal::BUS | Signal::TRAP => Fields::Fault,
+                Signal::CHLD => Fields::Child,
+                Signal::SYS => Fields::Call,
+                _ if self.code <= NSIGPOLL => Fields::Io,
+                _ => Fields::Sender,
+            },
+        }
+    }
+
     /// The signal.
     #[inline]
     pub const fn signal(&self) -> Signal {
@@ -151,6 +217,18 @@ impl SignalInfo {
     pub const fn fields(&self) -> [u64; 4] {
         self.fields
     }
+}
+
+/// Which member of the union of fields has a meaning.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fields {
+    Sender,
+    Value,
+    Timer,
+    Child,
+    Fault,
+    Io,
+    Call,
 }
 
 /// The four bytes of a field.
@@ -222,6 +300,28 @@ mod tests {
         let of = |code| SignalInfo::user(Signal::TERM, code, Sender::default()).is_pretence();
         assert!(of(SI_USER) && of(SI_TKILL) && of(SI_KERNEL));
         assert!(!of(SI_QUEUE) && !of(SI_TIMER));
+    }
+
+    #[test]
+    fn a_signalfd_gives_the_fields_of_its_own_structure() {
+        let word = |bytes: &[u8; SIGINFO_SIZE], at: usize| u32::from_le_bytes(bytes_at(bytes, at));
+        let sender = Sender { pid: 77, uid: 1000 };
+        let bytes = SignalInfo::user(Signal::USR1, SI_USER, sender).encode_for_reading();
+        // ssi_signo, ssi_code, ssi_pid, ssi_uid.
+        assert_eq!([0, 8, 12, 16].map(|at| word(&bytes, at)), [10, 0, 77, 1000]);
+        let times = CpuTimes { user_ticks: 5, system_ticks: 6 };
+        let bytes =
+            SignalInfo::child(Signal::CHLD, sender, WaitStatus::Exited(3), times).encode_for_reading();
+        // ssi_pid, ssi_status, ssi_utime, ssi_stime.
+        assert_eq!([12, 40, 56, 64].map(|at| word(&bytes, at)), [77, 3, 5, 6]);
+        let bytes = SignalInfo::timer(Signal::ALRM, 4, 9, 0xdead).encode_for_reading();
+        // ssi_tid, ssi_overrun, ssi_int, ssi_ptr.
+        assert_eq!([24, 32, 44, 48].map(|at| word(&bytes, at)), [4, 9, 0xdead, 0xdead]);
+        let bytes = SignalInfo::fault(Signal::SEGV, SEGV_MAPERR, 0x1234_5678_9abc).encode_for_reading();
+        assert_eq!(bytes[72..80], 0x1234_5678_9abc_u64.to_le_bytes());
+        let bytes = SignalInfo::io(Signal::RTMIN, 1, 0x41, 9).encode_for_reading();
+        // ssi_fd, ssi_band.
+        assert_eq!([20, 28].map(|at| word(&bytes, at)), [9, 0x41]);
     }
 
     proptest! {

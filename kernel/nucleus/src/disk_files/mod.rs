@@ -12,6 +12,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use abi::file::{O_DIRECT, O_DSYNC, O_SYNC};
@@ -22,7 +23,9 @@ use hal::spin::{Lock, Once};
 use logic::addr::PAGE_LEN;
 
 use crate::block::{self, Disk, Durability, Family, Operation, Request, SECTOR, Segment, Ticket};
+use crate::sched::Wait;
 use crate::vfs::device::{self, Device, Registered};
+use crate::vfs::storage::{Storage, Synced, Wanted};
 use crate::vfs::{ByteSink, ByteSource, File, FileKind, Transfer};
 
 pub use control::is_privileged;
@@ -241,6 +244,16 @@ fn copy(from: &Bounce, to: &Bounce, skip: usize, len: usize) {
     }
 }
 
+impl Storage for DiskFile {
+    fn sync(&self, _what: Synced, _range: Range<u64>) -> Result<()> {
+        if self.disk.is_read_only() { Ok(()) } else { self.disk.flush_sync() }
+    }
+
+    fn seek(&self, position: u64, wanted: Wanted) -> Result<u64> {
+        Ok(if wanted == Wanted::Data { position } else { DiskFile::size(self) })
+    }
+}
+
 impl File for DiskFile {
     fn read(&self, transfer: &Transfer, to: &mut dyn ByteSink) -> Result<usize> {
         self.check_direct(transfer.position, to.room())?;
@@ -313,6 +326,16 @@ impl File for DiskFile {
             self.disk.flush_sync()?;
         }
         Ok(done)
+    }
+
+    fn append(&self, wait: Wait, from: &mut dyn ByteSource) -> Result<(u64, usize)> {
+        let end = DiskFile::size(self);
+        let count = self.write(&Transfer { position: end, wait }, from)?;
+        Ok((end, count))
+    }
+
+    fn storage(&self) -> Option<&dyn Storage> {
+        Some(self)
     }
 
     fn control(&self, request: u32, argument: u64) -> Result<u64> {

@@ -1,5 +1,7 @@
 //! Advice and questions: madvise(2), mlock(2), mincore(2), what `/proc` shows, and reading another program's memory.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use abi::{Errno, Result};
@@ -9,9 +11,9 @@ use hal::user::{AccessKind, USER_TOP};
 use logic::addr::{PAGE_SIZE, VirtAddr, align_up, to_usize};
 use logic::vma::{Area, AtFork, Growth, Sharing};
 
-use super::fault::FaultError;
+use super::fault::{FaultError, protection_of};
 use super::memory::Memory;
-use super::source::Source;
+use super::source::{PageSource, Source};
 
 /// What an area's pages are, in bytes, as `/proc/PID/smaps` shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,9 @@ pub struct Usage {
     /// Those in large pages.
     pub huge: u64,
 }
+
+/// A file, and a range of its bytes.
+pub type FilePart = (Arc<dyn PageSource>, Range<u64>);
 
 impl Memory {
     /// Forgets the pages of a range: private ones are zero, or as in the file, at the next touch.
@@ -78,6 +83,50 @@ impl Memory {
             }
         }
         Ok(())
+    }
+
+    /// Lets the next write through a mapping of a file fault: its pages are about to be clean.
+    pub fn write_protect_file(&self, identity: (u64, u64)) {
+        let areas = self.areas.lock();
+        for area in areas.map.iter().filter(|area| area.sharing == Sharing::Shared && area.rights.write) {
+            let Source::File { file, .. } = &area.backing else { continue };
+            if file.identity() == identity {
+                let [start, end] = [area.start, area.end].map(VirtAddr::new);
+                // Files are mapped in small pages: nothing has to be split.
+                let _ = self.space.protect(start, end, protection_of(area.rights).without_write());
+            }
+        }
+    }
+
+    /// The files that are mapped shared in a range, and which of their bytes.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn shared_files(&self, range: Range<u64>) -> Result<Vec<FilePart>> {
+        let areas = self.areas.lock();
+        let mut files = Vec::new();
+        for area in areas.map.overlapping(range.clone()) {
+            if let (Source::File { file, offset }, Sharing::Shared) = (&area.backing, area.sharing) {
+                let start = offset + (area.start.max(range.start) - area.start);
+                let end = offset + (area.end.min(range.end) - area.start);
+                files.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+                files.push((file.clone(), start..end));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Forgets pages of files that can be had again: those that are not written here.
+    pub fn forget_file_pages(&self) {
+        // Whoever holds the lock may be the one that needs memory.
+        let Some(areas) = self.areas.try_lock() else { return };
+        for area in areas.map.iter().filter(|area| !area.is_locked && !area.rights.write) {
+            if matches!(area.backing, Source::File { .. }) && !area.allowed.write {
+                let [start, end] = [area.start, area.end].map(VirtAddr::new);
+                // Small pages: nothing has to be split.
+                let _ = self.space.unmap(start, end, start, start);
+            }
+        }
     }
 
     /// Whether a file is mapped so that writes reach it.

@@ -16,6 +16,7 @@ use logic::vma::{Area, Growth, Rights, Sharing};
 
 use super::map::STACK_GAP;
 use super::memory::{Areas, Memory};
+use super::pressure;
 use super::source::{PageSource, Purpose, Source};
 
 /// What a program gets for a fault that cannot be mended.
@@ -29,11 +30,24 @@ pub enum FaultError {
     PastEnd,
     /// There is no memory left.
     NoMemory,
+    /// The file has to do something else first, and cannot while the map is locked.
+    Busy,
+}
+
+/// What came of an attempt.
+enum Attempt {
+    Done,
+    /// This file is to be waited for.
+    Busy(Arc<dyn PageSource>),
 }
 
 impl From<Errno> for FaultError {
     fn from(error: Errno) -> Self {
-        if error == Errno::ENOMEM { FaultError::NoMemory } else { FaultError::PastEnd }
+        match error {
+            Errno::ENOMEM => FaultError::NoMemory,
+            Errno::EAGAIN => FaultError::Busy,
+            _ => FaultError::PastEnd,
+        }
     }
 }
 
@@ -66,6 +80,16 @@ impl Memory {
     /// # Errors
     /// See [`FaultError`].
     pub fn fault(&self, address: u64, access: AccessKind) -> core::result::Result<(), FaultError> {
+        loop {
+            let busy = match self.try_fault(address, access)? {
+                Attempt::Done => return Ok(()),
+                Attempt::Busy(file) => file,
+            };
+            busy.wait_for_page()?;
+        }
+    }
+
+    fn try_fault(&self, address: u64, access: AccessKind) -> core::result::Result<Attempt, FaultError> {
         let mut areas = self.areas.lock();
         if areas.map.find(address).is_none() {
             self.grow_stack(&mut areas, address)?;
@@ -74,7 +98,10 @@ impl Memory {
         if !may(area.rights, access) {
             return Err(FaultError::Forbidden);
         }
-        self.bring_in(area, address, access)
+        match (self.bring_in(area, address, access), &area.backing) {
+            (Err(FaultError::Busy), Source::File { file, .. }) => Ok(Attempt::Busy(file.clone())),
+            (outcome, _) => outcome.map(|()| Attempt::Done),
+        }
     }
 
     /// The fault proper: `area` allows the access.
@@ -120,7 +147,7 @@ impl Memory {
                 return Ok(());
             }
         }
-        self.space.map(page, SharedFrame::new_zeroed().ok_or(Errno::ENOMEM)?, protection)
+        self.space.map(page, pressure::retry(SharedFrame::new_zeroed).ok_or(Errno::ENOMEM)?, protection)
     }
 
     fn map_file_page(
@@ -138,7 +165,7 @@ impl Memory {
             }
             (Sharing::Private, AccessKind::Write) => {
                 let original = at.file.page(at.index, Purpose::Read)?;
-                let copy = Frame::copy_of(&original).ok_or(Errno::ENOMEM)?;
+                let copy = pressure::retry(|| Frame::copy_of(&original)).ok_or(Errno::ENOMEM)?;
                 self.space.map(page, copy.share(), protection)
             }
             _ => {
@@ -182,9 +209,9 @@ impl Memory {
         }
         let Some(old) = self.space.lookup(page) else { return Ok(()) };
         let copy = if old.frame.is_zero_page() {
-            SharedFrame::new_zeroed()
+            pressure::retry(SharedFrame::new_zeroed)
         } else {
-            Frame::copy_of(&old.frame).map(Frame::share)
+            pressure::retry(|| Frame::copy_of(&old.frame)).map(Frame::share)
         };
         let copy = copy.ok_or(FaultError::NoMemory)?;
         Ok(self.space.replace(page, copy, protection)?)

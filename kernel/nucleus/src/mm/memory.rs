@@ -12,6 +12,7 @@ use logic::addr::VirtAddr;
 use logic::vma::{Area, AreaMap, AtFork, Sharing};
 
 use super::account;
+use super::mappers;
 use super::source::Source;
 use crate::sched::Mutex;
 
@@ -68,6 +69,8 @@ pub struct Memory {
     pub limits: Limits,
     /// The most pages it had at once, for `VmHWM`.
     pub(super) peak: AtomicU64,
+    /// Its number among all ([`mappers`]).
+    number: u64,
 }
 
 /// Linux's default for stacks.
@@ -78,7 +81,18 @@ impl Memory {
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn new(layout: Layout) -> Result<Self> {
+    pub fn new(layout: Layout) -> Result<Arc<Self>> {
+        Self::bare(layout)?.known()
+    }
+
+    /// Lets it be found among all.
+    fn known(self) -> Result<Arc<Self>> {
+        let memory = Arc::new(self);
+        mappers::add(memory.number, &memory)?;
+        Ok(memory)
+    }
+
+    fn bare(layout: Layout) -> Result<Self> {
         let areas = Areas {
             map: AreaMap::new(),
             heap_end: layout.heap_start,
@@ -95,6 +109,7 @@ impl Memory {
                 stack: AtomicU64::new(DEFAULT_STACK_LIMIT),
             },
             peak: AtomicU64::new(0),
+            number: mappers::number(),
         })
     }
 
@@ -117,9 +132,9 @@ impl Memory {
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn fork(&self) -> Result<Self> {
+    pub fn fork(&self) -> Result<Arc<Self>> {
         let areas = self.areas.lock();
-        let mut child = Memory::new(areas.layout)?;
+        let mut child = Memory::bare(areas.layout)?;
         for (to, from) in [
             (&child.limits.total, &self.limits.total),
             (&child.limits.data, &self.limits.data),
@@ -130,7 +145,7 @@ impl Memory {
         let outcome = self.copy_areas(&areas, &mut child);
         // Also after a failure: some pages may have lost the right to be written.
         self.space.flush(VirtAddr::ZERO, USER_TOP);
-        outcome.map(|()| child)
+        outcome.and_then(|()| child.known())
     }
 
     fn copy_areas(&self, from: &Areas, child: &mut Memory) -> Result<()> {
@@ -186,6 +201,7 @@ pub(super) fn promises(area: &Area<Source>) -> bool {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        mappers::remove(self.number);
         account::release(self.areas.get_mut().committed);
     }
 }

@@ -2,8 +2,9 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use abi::Result;
+use abi::{Errno, Result};
 use hal::frames::SharedFrame;
 use logic::vma::Backing;
 
@@ -21,8 +22,24 @@ pub trait PageSource: Send + Sync {
     /// The page `index` of the file.
     ///
     /// # Errors
-    /// ENXIO past the end, ENOMEM, EIO.
+    /// ENXIO past the end, ENOMEM, EIO; EAGAIN if it must wait for others to be written first.
     fn page(&self, index: u64, purpose: Purpose) -> Result<SharedFrame>;
+
+    /// `page` said EAGAIN, for it may not wait: waits until it is worth another try. Called without a lock.
+    ///
+    /// # Errors
+    /// EIO.
+    fn wait_for_page(&self) -> Result<()> {
+        Err(Errno::EIO)
+    }
+
+    /// Brings a range of bytes that was written through mappings to where it lasts. Called without a lock.
+    ///
+    /// # Errors
+    /// EIO.
+    fn sync(&self, _range: Range<u64>) -> Result<()> {
+        Ok(())
+    }
 
     /// The same if it is in memory already; never waits.
     fn cached_page(&self, index: u64) -> Option<SharedFrame>;

@@ -52,6 +52,11 @@ impl Wait {
     /// Not at all (`O_NONBLOCK`).
     pub const NEVER: Wait = Wait { blocking: Blocking::Forbidden, ..Self::INTERRUPTIBLE };
 
+    /// Whether it may wait at all.
+    pub fn may_block(&self) -> bool {
+        self.blocking == Blocking::Allowed
+    }
+
     /// The same, but no longer than until `deadline_ns`.
     pub const fn until(self, deadline_ns: u64) -> Wait {
         Wait { deadline_ns: Some(deadline_ns), ..self }

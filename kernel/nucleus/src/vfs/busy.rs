@@ -1,6 +1,6 @@
-//! Who writes a file and who runs it: never both at once (ETXTBSY).
+//! Who writes a file and who runs it, never both at once (ETXTBSY); and whether it is mapped.
 //!
-//! One small table for all files in use that way (rank `Table`).
+//! Two small tables for all files in use that way (rank `Table`).
 
 use abi::{Errno, Result};
 use hal::rank;
@@ -71,4 +71,41 @@ impl Drop for InUse {
             }
         }
     }
+}
+
+/// Mappings of files, counted.
+static MAPPINGS: Lock<Option<HashMap<Key, usize>>, rank::Table> = Lock::new(None);
+
+/// A file that may be in somebody's memory until this is dropped.
+#[derive(Debug)]
+pub(super) struct InMapping(Key);
+
+impl InMapping {
+    /// # Errors
+    /// ENOMEM.
+    pub(super) fn new(key: Key) -> Result<Self> {
+        let mut mappings = MAPPINGS.lock();
+        let mappings = mappings.get_or_insert_default();
+        mappings.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        *mappings.entry(key).or_default() += 1;
+        Ok(InMapping(key))
+    }
+}
+
+impl Drop for InMapping {
+    fn drop(&mut self) {
+        let mut mappings = MAPPINGS.lock();
+        let Some(mappings) = mappings.as_mut() else { return };
+        if let Some(count) = mappings.get_mut(&self.0) {
+            *count -= 1;
+            if *count == 0 {
+                mappings.remove(&self.0);
+            }
+        }
+    }
+}
+
+/// Whether a file, by device and inode number, may be in somebody's memory.
+pub fn is_mapped(file: (u64, u64)) -> bool {
+    MAPPINGS.lock().as_ref().is_some_and(|mappings| mappings.contains_key(&file))
 }

@@ -10,6 +10,7 @@ use logic::cred::{Access, Capability, Cred};
 use super::entry::Entry;
 use super::inode::{Change, FileKind, NewNode, Removal, Renaming};
 use super::mount::{self, Place};
+use super::notify;
 use super::walk::{Component, Found, Walker};
 use crate::sched::Mutex;
 
@@ -58,7 +59,9 @@ impl Place {
     /// EROFS, what the file system says.
     pub fn change(&self, change: &Change) -> Result<()> {
         self.check_writable_mount()?;
-        self.inode().change(change)
+        self.inode().change(change)?;
+        notify::changed(&self.entry, change);
+        Ok(())
     }
 }
 
@@ -89,6 +92,7 @@ impl Walker<'_> {
             target: making.target,
         };
         let entry = found.directory.entry.make_child(name, |directory| directory.create(name, &new))?;
+        notify::made(&found.directory.entry, &entry);
         Ok(Place { mount: found.directory.mount, entry })
     }
 
@@ -116,6 +120,7 @@ impl Walker<'_> {
             directory.link(name, &inode)?;
             Ok(inode.clone())
         })?;
+        notify::linked(&found.directory.entry, name, &*inode);
         Ok(())
     }
 
@@ -144,7 +149,9 @@ impl Walker<'_> {
         if !Arc::ptr_eq(&place.mount, &found.directory.mount) {
             return Err(Errno::EBUSY);
         }
-        found.directory.entry.remove_child(&name, |directory| directory.remove(&name, removal))
+        found.directory.entry.remove_child(&name, |directory| directory.remove(&name, removal))?;
+        notify::removed(&found.directory.entry, place.entry);
+        Ok(())
     }
 
     fn check_sticky(&self, directory: &Place, place: &Place) -> Result<()> {
@@ -200,6 +207,17 @@ impl Walker<'_> {
                 to.place(new_name, &moved.entry);
             }
             _ => to.place(new_name, &moved.entry),
+        }
+        let (old_end, new_end) = ((&**from, &old_name[..]), (&**to, &new_name[..]));
+        match (renaming, &new.place) {
+            (Renaming::Exchange, Some(other)) => {
+                notify::renamed(old_end, new_end, &moved.entry, None);
+                notify::renamed(new_end, old_end, &other.entry, None);
+            }
+            (_, replaced) => {
+                let replaced = replaced.as_ref().map(|place| &*place.entry);
+                notify::renamed(old_end, new_end, &moved.entry, replaced);
+            }
         }
         Ok(())
     }

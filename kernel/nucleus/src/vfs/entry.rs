@@ -14,6 +14,7 @@ use hal::spin::Lock;
 use hashbrown::HashMap;
 
 use super::inode::{FileKind, Inode, Naming};
+use super::watch;
 use crate::sched::Mutex;
 
 /// A name.
@@ -34,6 +35,14 @@ pub struct Entry {
     /// File systems mounted here.
     pub(super) mounts: AtomicU32,
     naming: Naming,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if watch::is_anything_watched() && self.is_removed() {
+            watch::gone(&*self.inode);
+        }
+    }
 }
 
 impl Entry {

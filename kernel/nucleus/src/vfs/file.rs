@@ -7,6 +7,7 @@ use abi::{Errno, Result};
 
 use super::bytes::{ByteSink, ByteSource};
 use super::inode::FileKind;
+use super::storage::Storage;
 use crate::mm::PageSource;
 use crate::sched::{Wait, WaitQueue};
 
@@ -80,6 +81,19 @@ pub trait File: Send + Sync {
         Err(Errno::EINVAL)
     }
 
+    /// Writes at the end, wherever that is by then (`O_APPEND`); says where the bytes end, and how many they are.
+    ///
+    /// # Errors
+    /// As `write`.
+    fn append(&self, _wait: Wait, _from: &mut dyn ByteSource) -> Result<(u64, usize)> {
+        Err(Errno::EINVAL)
+    }
+
+    /// What it can do if it is stored somewhere.
+    fn storage(&self) -> Option<&dyn Storage> {
+        None
+    }
+
     /// What is possible now.
     fn ready(&self) -> Events {
         Events::ALWAYS
@@ -87,6 +101,14 @@ pub trait File: Send + Sync {
 
     /// The queues where one waits for `ready` to change.
     fn for_each_queue(&self, _visit: &mut dyn FnMut(&WaitQueue)) {}
+
+    /// How often something came that may make it ready for some of `wanted`: what edge-triggered watchers compare. A file
+    /// whose queues stand for different things counts those that are meant.
+    fn changes(&self, _wanted: Events) -> u64 {
+        let mut sum = 0_u64;
+        self.for_each_queue(&mut |queue| sum = sum.wrapping_add(queue.signals()));
+        sum
+    }
 
     /// ioctl(2); `argument` may be an address of the running program.
     ///

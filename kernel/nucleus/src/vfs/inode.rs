@@ -9,6 +9,7 @@ use abi::time::Timespec;
 use abi::{Errno, Result};
 use logic::cred::Owner;
 
+use super::extended::Extended;
 use super::file::File;
 use super::mount::Place;
 use crate::sched::Wait;
@@ -176,10 +177,14 @@ pub struct Statistics {
     pub blocks: u64,
     /// Free ones.
     pub free_blocks: u64,
+    /// Free ones that everybody may use.
+    pub available_blocks: u64,
     /// Files it can have.
     pub files: u64,
     /// Those it can still get.
     pub free_files: u64,
+    /// `f_fsid`.
+    pub id: u64,
 }
 
 /// Whether names may be remembered.
@@ -210,6 +215,30 @@ pub trait FileSystem: Send + Sync {
 
     /// How full it is.
     fn statistics(&self) -> Statistics;
+
+    /// Brings what was written to where it lasts: all of it, or what is older than a moment.
+    ///
+    /// # Errors
+    /// EIO, ENOSPC.
+    fn sync(&self, _older_than_ns: Option<u64>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Allows or forbids all change, with new options (mount(2): `MS_REMOUNT`).
+    ///
+    /// # Errors
+    /// EINVAL for options that mean nothing, EROFS if it cannot be changed, EBUSY, EIO.
+    fn remount(&self, _is_read_only: bool, _options: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Its last mount is gone: leaves everything in order.
+    ///
+    /// # Errors
+    /// EIO.
+    fn retire(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether names may be remembered.
     fn naming(&self) -> Naming {
@@ -291,6 +320,11 @@ pub trait Inode: Any + Send + Sync {
     /// What `/proc` says: ENOENT, EACCES.
     fn jump(&self) -> Result<Option<Place>> {
         Ok(None)
+    }
+
+    /// Its extended attributes, where the file system has such.
+    fn extended(&self) -> Option<&dyn Extended> {
+        None
     }
 
     /// What reads and writes it. Devices are opened by their number, not through this.

@@ -3,26 +3,48 @@
 //! Three traits under ten methods: [`FileSystem`], [`Inode`], [`File`]. Everything here gets who asks (`&Cred`) and from
 //! where (`&Walker`) as arguments. Modules, lowest first:
 //! - [`bytes`]: where bytes come from and go to.
+//! - [`cache`]: what is in memory of files on disks.
+//! - [`extended`]: extended attributes.
 //! - [`inode`]: what a file system is made of.
+//! - [`storage`]: what stored files can do besides.
 //! - [`file`]: what can be opened.
+//! - [`watch`]: who watches files.
 //! - [`entry`]: the tree of names.
 //! - [`mount`]: file systems in the tree.
+//! - [`flusher`]: what is dirty goes to the disk.
+//! - `notify`: seeing what happens to files.
 //! - [`walk`]: from a path to a place.
+//! - `attributes`: who may touch which extended attribute.
 //! - [`change`]: making, removing and renaming.
 //! - [`busy`]: who writes a file and who runs it.
+//! - [`locks`]: locks on files.
+//! - [`attached`]: what hangs on an open file.
 //! - [`device`]: devices by number.
+//! - `mapped`: files as memory has them.
 //! - [`open`]: open files and their positions.
+//! - `stored`: what open files do with where they are stored.
 
 pub mod bytes;
+pub mod cache;
+pub mod extended;
 pub mod inode;
+pub mod storage;
 pub mod file;
+pub mod watch;
 pub mod entry;
 pub mod mount;
+pub mod flusher;
+mod notify;
 pub mod walk;
+mod attributes;
 pub mod change;
 pub mod busy;
+pub mod locks;
+pub mod attached;
 pub mod device;
+mod mapped;
 pub mod open;
+mod stored;
 
 pub use bytes::{ByteSink, ByteSource};
 pub use entry::Entry;

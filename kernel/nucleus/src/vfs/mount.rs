@@ -18,6 +18,9 @@ use crate::sched::Mutex;
 /// A mounted file system.
 pub struct Mount {
     file_system: Arc<dyn FileSystem>,
+    /// The root of the file system.
+    whole: Arc<Entry>,
+    /// What of it is mounted: the same, or a part.
     root: Arc<Entry>,
     /// Where; none for the first.
     at: Lock<Option<Place>, rank::NamePlace>,
@@ -93,17 +96,49 @@ pub fn mount(
     if at.as_ref().is_some_and(|at| !at.entry.is_directory()) {
         return Err(Errno::ENOTDIR);
     }
-    let root = Entry::root(file_system.root(), file_system.naming());
+    let mut mounts = MOUNTS.lock();
+    // Names are known once for each file system, however often it is mounted.
+    let known = mounts.iter().find(|mount| Arc::ptr_eq(&mount.file_system, &file_system));
+    let whole = match known {
+        Some(mount) => mount.whole.clone(),
+        None => Entry::root(file_system.root(), file_system.naming()),
+    };
+    add(&mut mounts, file_system, whole.clone(), whole, at, source, flags)
+}
+
+/// Mounts what is at `place` on `at` too (mount(2): `MS_BIND`).
+///
+/// # Errors
+/// ENOTDIR if one is a directory and the other is not; ENOMEM.
+pub fn bind(place: &Place, at: Place) -> Result<Place> {
+    if place.entry.is_directory() != at.entry.is_directory() {
+        return Err(Errno::ENOTDIR);
+    }
+    let mut mounts = MOUNTS.lock();
+    let from = &place.mount;
+    let (file_system, whole) = (from.file_system.clone(), from.whole.clone());
+    add(&mut mounts, file_system, whole, place.entry.clone(), Some(at), &from.source, from.flags())
+}
+
+fn add(
+    mounts: &mut Vec<Arc<Mount>>,
+    file_system: Arc<dyn FileSystem>,
+    whole: Arc<Entry>,
+    root: Arc<Entry>,
+    at: Option<Place>,
+    source: &[u8],
+    flags: u32,
+) -> Result<Place> {
+    mounts.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
     let mount = Arc::new(Mount {
         file_system,
+        whole,
         root: root.clone(),
         at: Lock::new(at.clone()),
         source: source.to_vec(),
         flags: AtomicU32::new(flags),
         number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
     });
-    let mut mounts = MOUNTS.lock();
-    mounts.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
     mounts.push(mount.clone());
     if let Some(at) = &at {
         at.entry.mounts.fetch_add(1, Ordering::Relaxed);
@@ -129,11 +164,40 @@ pub fn unmount(place: &Place, is_lazy: bool) -> Result<()> {
     }
     mounts.retain(|mount| !Arc::ptr_eq(mount, &place.mount));
     at.entry.mounts.fetch_sub(1, Ordering::Relaxed);
+    let file_system = &place.mount.file_system;
+    let is_last = !mounts.iter().any(|mount| Arc::ptr_eq(&mount.file_system, file_system));
     drop(mounts);
-    if !is_in_use {
-        place.mount.root.forget_all();
+    if !is_last {
+        return Ok(());
     }
-    Ok(())
+    if is_in_use {
+        // Whoever uses it goes on; what was written so far is safe.
+        return file_system.sync(None);
+    }
+    place.mount.whole.forget_all();
+    file_system.retire()
+}
+
+/// Brings all file systems to where a power cut does no harm, and lets nothing change any more. The last one first.
+///
+/// # Errors
+/// The first of any.
+pub fn close_all() -> Result<()> {
+    let mut outcome = Ok(());
+    let mounts = MOUNTS.lock().clone();
+    for mount in mounts.iter().rev() {
+        let synced = mount.file_system.sync(None);
+        mount.set_flags(mount.flags() | READ_ONLY);
+        outcome = outcome.and(synced).and(mount.file_system.remount(true, b""));
+    }
+    outcome
+}
+
+/// The mounted file system whose files have this device number.
+pub fn on_device(number: u64) -> Option<Arc<dyn FileSystem>> {
+    let mounts = MOUNTS.lock();
+    let found = mounts.iter().find(|mount| mount.whole.inode().attributes().device == number);
+    found.map(|mount| mount.file_system.clone())
 }
 
 /// Moves the mount that `place` is the root of to `target`.
@@ -156,6 +220,41 @@ pub fn move_to(place: &Place, target: &Place) -> Result<()> {
     Ok(())
 }
 
+/// Makes `new_root` the root of the tree and puts the old one on `put_old` (pivot_root(2)).
+///
+/// # Errors
+/// EINVAL if one of the roots is no mount, or `put_old` is not below `new_root`; EBUSY if they are the same; ENOTDIR.
+pub fn pivot(old_root: &Place, new_root: &Place, put_old: &Place) -> Result<()> {
+    let mounts = MOUNTS.lock();
+    if !new_root.entry.is_directory() || !put_old.entry.is_directory() {
+        return Err(Errno::ENOTDIR);
+    }
+    if Arc::ptr_eq(&new_root.mount, &old_root.mount) || Arc::ptr_eq(&put_old.mount, &old_root.mount) {
+        return Err(Errno::EBUSY);
+    }
+    let is_root = |place: &Place| Arc::ptr_eq(&place.entry, &place.mount.root);
+    if !is_root(new_root) || !is_root(old_root) {
+        return Err(Errno::EINVAL);
+    }
+    // `put_old` must be reached from `new_root`.
+    let mut at = put_old.clone();
+    while !Arc::ptr_eq(&at.mount, &new_root.mount) {
+        at = at.mount.at().ok_or(Errno::EINVAL)?;
+    }
+    let was_at = new_root.mount.at().ok_or(Errno::EINVAL)?;
+    let old_at = old_root.mount.at();
+    let gone = {
+        let first = core::mem::replace(&mut *new_root.mount.at.lock(), old_at);
+        let second = old_root.mount.at.lock().replace(put_old.clone());
+        (first, second)
+    };
+    was_at.entry.mounts.fetch_sub(1, Ordering::Relaxed);
+    put_old.entry.mounts.fetch_add(1, Ordering::Relaxed);
+    drop(mounts);
+    drop(gone);
+    Ok(())
+}
+
 /// Calls `visit` with each mount, in the order they were made.
 pub fn for_each(mut visit: impl FnMut(&Arc<Mount>)) {
     let mounts = MOUNTS.lock().clone();
@@ -167,6 +266,7 @@ impl Place {
     pub(super) fn outside(file_system: Arc<dyn FileSystem>, entry: Arc<Entry>) -> Self {
         let mount = Mount {
             file_system,
+            whole: entry.clone(),
             root: entry.clone(),
             at: Lock::new(None),
             source: Vec::new(),
@@ -210,7 +310,7 @@ impl Place {
             if place.is(root) {
                 return place;
             }
-            if let Some(parent) = place.entry.parent() {
+            if let Some(parent) = place.above_in_mount() {
                 return Place { mount: place.mount, entry: parent }.topmost();
             }
             match place.mount.at() {
@@ -220,13 +320,18 @@ impl Place {
         }
     }
 
+    /// The directory above in the same mount.
+    fn above_in_mount(&self) -> Option<Arc<Entry>> {
+        if Arc::ptr_eq(&self.entry, &self.mount.root) { None } else { self.entry.parent() }
+    }
+
     /// Appends the path from `root`; says whether the place can be reached from there.
     pub fn path(&self, root: &Place, to: &mut Vec<u8>) -> bool {
         let mut names = Vec::new();
         let mut place = self.clone();
         let mut is_reached = true;
         while !place.is(root) {
-            match place.entry.parent() {
+            match place.above_in_mount() {
                 Some(parent) => {
                     names.push(place.entry.name());
                     place.entry = parent;

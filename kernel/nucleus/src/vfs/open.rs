@@ -4,34 +4,38 @@
 //! do not read the same bytes. Streams take no such lock.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::file::{
-    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH, O_RDONLY,
-    O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH,
+    O_RDONLY, O_SYNC, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 };
 use abi::{Errno, Result};
-use hal::frames::SharedFrame;
 use hal::rank;
 use hal::spin::Once;
+use hal::tally::Tally;
 use logic::cred::Access;
 
+use super::attached::Attached;
 use super::busy::InUse;
 use super::bytes::{ByteSink, ByteSource};
 use super::device;
 use super::entry::Entry;
 use super::file::{Events, File, Listing, Seeking, Transfer};
 use super::inode::{Attributes, Change, FileKind, FileSystem, Inode, Naming, Opening, Statistics};
+use super::mapped::Mapped;
 use super::mount::{self, Place};
+use super::notify;
+use super::storage::{Storage, Synced, Wanted};
 use super::walk::{Found, Walker};
 use crate::mm::PageSource;
-use crate::mm::source::Purpose;
 use crate::sched::{Mutex, Wait};
 
 /// An open file: shared by all descriptors that were duplicated from one another.
 pub struct OpenFile {
-    file: Arc<dyn File>,
+    pub(super) file: Arc<dyn File>,
+    /// Errors of write-back that it has told of.
+    pub(super) errors_told: AtomicU32,
     /// Its name; none for pipes and the like.
     place: Option<Place>,
     /// What fstat(2) tells of files without a name.
@@ -39,7 +43,42 @@ pub struct OpenFile {
     flags: AtomicU32,
     position: Mutex<u64, rank::Position>,
     mapped: Once<Arc<Mapped>>,
+    attached: Attached,
     _writing: Option<InUse>,
+    _counted: Counted,
+}
+
+/// Open files there are.
+static OPEN_FILES: Tally = Tally::new();
+
+/// How many open files there are, for `/proc/sys/fs/file-nr`.
+pub fn count() -> u64 {
+    OPEN_FILES.sum().max(0).unsigned_abs()
+}
+
+/// One open file, counted until this is dropped.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        OPEN_FILES.add(1);
+        Counted
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        OPEN_FILES.add(-1);
+    }
+}
+
+/// What a write at the end does to the position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Positioning {
+    /// It is behind what was written.
+    Moves,
+    /// It is where it was.
+    Stays,
 }
 
 /// Flags that fcntl(2) can change.
@@ -89,7 +128,9 @@ impl Walker<'_> {
         if flags & O_TRUNC != 0 && attributes.kind == FileKind::Regular && !is_new {
             place.change(&Change { size: Some(0), ..Change::default() })?;
         }
-        Ok(Arc::new(OpenFile::new(file, Some(place), None, flags, writing)))
+        let file = Arc::new(OpenFile::new(file, Some(place), None, flags, writing));
+        notify::opened(file.place(), file.flags());
+        Ok(file)
     }
 
     /// What open(2) makes of a path whose file may be missing.
@@ -137,13 +178,16 @@ impl OpenFile {
         writing: Option<InUse>,
     ) -> Self {
         OpenFile {
+            errors_told: AtomicU32::new(file.storage().map_or(0, Storage::write_errors)),
             file,
             place,
             nameless,
             flags: AtomicU32::new(flags & !(O_CREAT | O_EXCL | O_TRUNC | abi::file::O_NOCTTY)),
             position: Mutex::new(0),
             mapped: Once::new(),
+            attached: Attached::new(),
             _writing: writing,
+            _counted: Counted::new(),
         }
     }
 
@@ -153,7 +197,9 @@ impl OpenFile {
     /// ENXIO if there is nothing to open.
     pub fn for_kernel(place: &Place) -> Result<Arc<Self>> {
         let file = place.inode().clone().open(&Opening { flags: O_RDONLY, wait: Wait::UNINTERRUPTIBLE })?;
-        Ok(Arc::new(Self::new(file, Some(place.clone()), None, O_RDONLY, None)))
+        let file = Arc::new(Self::new(file, Some(place.clone()), None, O_RDONLY, None));
+        notify::opened(file.place(), file.flags());
+        Ok(file)
     }
 
     /// A file that no directory has, under a name that only shows in `/proc`.
@@ -171,6 +217,11 @@ impl OpenFile {
     /// What reads and writes it.
     pub fn file(&self) -> &Arc<dyn File> {
         &self.file
+    }
+
+    /// What hangs on it: locks.
+    pub fn attached(&self) -> &Attached {
+        &self.attached
     }
 
     /// Its name.
@@ -199,12 +250,12 @@ impl OpenFile {
         self.flags() & O_PATH != 0
     }
 
-    fn check_readable(&self) -> Result<()> {
+    pub(super) fn check_readable(&self) -> Result<()> {
         let is_readable = !self.is_name_only() && self.flags() & O_ACCMODE != O_WRONLY;
         if is_readable { Ok(()) } else { Err(Errno::EBADF) }
     }
 
-    fn check_writable(&self) -> Result<()> {
+    pub(super) fn check_writable(&self) -> Result<()> {
         let is_writable = !self.is_name_only() && self.flags() & O_ACCMODE != O_RDONLY;
         if is_writable { Ok(()) } else { Err(Errno::EBADF) }
     }
@@ -224,6 +275,14 @@ impl OpenFile {
     /// EBADF, EISDIR, what the file says.
     pub fn read(&self, to: &mut dyn ByteSink) -> Result<usize> {
         self.check_readable()?;
+        let count = self.read_next(to)?;
+        if count > 0 {
+            notify::read(self.place(), self.flags());
+        }
+        Ok(count)
+    }
+
+    fn read_next(&self, to: &mut dyn ByteSink) -> Result<usize> {
         match self.file.seeking() {
             Seeking::Positions | Seeking::Nowhere => {}
             Seeking::Renewed => self.renew_at_start()?,
@@ -247,7 +306,11 @@ impl OpenFile {
         if position == 0 && self.file.seeking() == Seeking::Renewed {
             self.file.renew()?;
         }
-        self.read_positioned(position, to)
+        let count = self.read_positioned(position, to)?;
+        if count > 0 {
+            notify::read(self.place(), self.flags());
+        }
+        Ok(count)
     }
 
     /// Lets a file that shows what is at this moment look, before any lock is held.
@@ -269,12 +332,22 @@ impl OpenFile {
     /// EBADF, EFBIG, what the file says.
     pub fn write(&self, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
         self.check_writable()?;
+        let count = self.write_next(from, limit)?;
+        if count > 0 {
+            self.after_write()?;
+        }
+        Ok(count)
+    }
+
+    fn write_next(&self, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
         if self.file.seeking() != Seeking::Positions {
             return self.file.write(&self.transfer(0), from);
         }
         let mut position = self.position.lock();
         if self.flags() & O_APPEND != 0 {
-            *position = self.attributes().map_or(0, |attributes| attributes.size);
+            let (end, count) = self.append(from, limit)?;
+            *position = end;
+            return Ok(count);
         }
         let count = self.write_positioned(*position, from, limit)?;
         *position += count as u64;
@@ -291,9 +364,68 @@ impl OpenFile {
             return Err(Errno::ESPIPE);
         }
         // Linux appends even here (pwrite(2), BUGS).
-        let appends = self.flags() & O_APPEND != 0;
-        let size = || self.attributes().map_or(0, |attributes| attributes.size);
-        self.write_positioned(if appends { size() } else { position }, from, limit)
+        let count = if self.flags() & O_APPEND != 0 {
+            self.append(from, limit)?.1
+        } else {
+            self.write_positioned(position, from, limit)?
+        };
+        if count > 0 {
+            self.after_write()?;
+        }
+        Ok(count)
+    }
+
+    /// Writes at the end, whatever the flags say (pwritev2(2): `RWF_APPEND`).
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn write_at_end(
+        &self,
+        from: &mut dyn ByteSource,
+        limit: u64,
+        positioning: Positioning,
+    ) -> Result<usize> {
+        self.check_writable()?;
+        if self.file.seeking() != Seeking::Positions {
+            return self.write(from, limit);
+        }
+        let mut position = self.position.lock();
+        let (end, count) = self.append(from, limit)?;
+        if positioning == Positioning::Moves {
+            *position = end;
+        }
+        drop(position);
+        if count > 0 {
+            self.after_write()?;
+        }
+        Ok(count)
+    }
+
+    /// What else a write means: watchers hear of it, and O_SYNC and O_DSYNC want it on the disk.
+    fn after_write(&self) -> Result<()> {
+        notify::written(self.place(), self.flags());
+        match self.flags() & O_SYNC {
+            0 => Ok(()),
+            O_DSYNC => self.sync(Synced::Data, 0..u64::MAX),
+            _ => self.sync(Synced::Everything, 0..u64::MAX),
+        }
+    }
+
+    /// Writes at the end; says where that is then, and how many bytes it wrote.
+    fn append(&self, from: &mut dyn ByteSource, limit: u64) -> Result<(u64, usize)> {
+        let size = self.size();
+        if self.file.storage().is_none() {
+            return self.write_positioned(size, from, limit).map(|count| (size + count as u64, count));
+        }
+        let wait = self.transfer(0).wait;
+        if size.saturating_add(from.left() as u64) <= limit {
+            return self.file.append(wait, from);
+        }
+        let room = usize::try_from(limit.saturating_sub(size)).unwrap_or(usize::MAX);
+        if room == 0 {
+            return Err(Errno::EFBIG);
+        }
+        self.file.append(wait, &mut Limited { from, room })
     }
 
     fn write_positioned(&self, position: u64, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
@@ -329,12 +461,16 @@ impl OpenFile {
             SEEK_SET => 0,
             SEEK_CUR => *position,
             SEEK_END => size(),
-            // Without holes all is data, and the hole is at the end.
             SEEK_DATA | SEEK_HOLE => {
-                let size = size();
                 let offset =
-                    u64::try_from(offset).ok().filter(|&offset| offset < size).ok_or(Errno::ENXIO)?;
-                *position = if from == SEEK_DATA { offset } else { size };
+                    u64::try_from(offset).ok().filter(|&offset| offset < size()).ok_or(Errno::ENXIO)?;
+                let wanted = if from == SEEK_DATA { Wanted::Data } else { Wanted::Hole };
+                *position = match self.file.storage() {
+                    Some(storage) => storage.seek(offset, wanted)?,
+                    // Without holes all is data, and the hole is at the end.
+                    None if wanted == Wanted::Data => offset,
+                    None => size(),
+                };
                 return Ok(*position);
             }
             _ => return Err(Errno::EINVAL),
@@ -349,9 +485,17 @@ impl OpenFile {
         self.file.size().or_else(|| Some(self.attributes()?.size)).unwrap_or(0)
     }
 
+    /// Where the next read or write happens; 0 for streams.
+    pub fn position(&self) -> u64 {
+        *self.position.lock()
+    }
+
     /// Bytes from the position to the end of a regular file (FIONREAD).
     pub fn bytes_left(&self) -> Option<u64> {
-        let attributes = self.attributes().filter(|attributes| attributes.kind == FileKind::Regular)?;
+        let attributes = self.place()?.inode().attributes();
+        if attributes.kind != FileKind::Regular {
+            return None;
+        }
         Some(attributes.size.saturating_sub(*self.position.lock()))
     }
 
@@ -372,6 +516,8 @@ impl OpenFile {
         }
         let mut position = self.position.lock();
         *position = self.file.list(*position, to)?;
+        drop(position);
+        notify::read(self.place(), self.flags());
         Ok(())
     }
 
@@ -406,7 +552,7 @@ impl OpenFile {
         if let Some(mapped) = self.mapped.get() {
             return Some(mapped.clone());
         }
-        let mapped = Arc::new(Mapped { pages: self.file.clone().pages()?, place: self.place.clone() });
+        let mapped = Arc::new(Mapped::new(self.file.clone().pages()?, self.place.clone()).ok()?);
         Some(self.mapped.call_once(|| mapped).clone())
     }
 
@@ -418,6 +564,12 @@ impl OpenFile {
     /// Whether files on its mount may be run.
     pub fn may_execute(&self) -> bool {
         self.place.as_ref().is_none_or(|place| place.mount.flags() & mount::NO_EXEC == 0)
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        notify::closed(self.place(), self.flags());
     }
 }
 
@@ -454,48 +606,5 @@ impl ByteSource for Limited<'_> {
         let count = self.from.take(&mut into[..len])?;
         self.room -= count;
         Ok(count)
-    }
-}
-
-/// A file as memory has it: its pages, and the name `/proc/PID/maps` shows.
-struct Mapped {
-    pages: Arc<dyn PageSource>,
-    place: Option<Place>,
-}
-
-impl PageSource for Mapped {
-    fn page(&self, index: u64, purpose: Purpose) -> Result<SharedFrame> {
-        self.pages.page(index, purpose)
-    }
-
-    fn cached_page(&self, index: u64) -> Option<SharedFrame> {
-        self.pages.cached_page(index)
-    }
-
-    fn identity(&self) -> (u64, u64) {
-        match &self.place {
-            Some(place) => {
-                let attributes = place.inode().attributes();
-                (attributes.device, attributes.number)
-            }
-            None => self.pages.identity(),
-        }
-    }
-
-    fn describe(&self, to: &mut Vec<u8>) {
-        let Some(place) = &self.place else { return self.pages.describe(to) };
-        let mut at = place.clone();
-        while let Some(above) = at.mount.at() {
-            at = above;
-        }
-        // From the highest root there is: what is outside somebody's own is nobody else's secret here.
-        let mut root = at;
-        while let Some(parent) = root.entry.parent() {
-            root.entry = parent;
-        }
-        place.path(&root, to);
-        if place.entry.is_removed() {
-            to.extend_from_slice(b" (deleted)");
-        }
     }
 }

@@ -6,35 +6,34 @@
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use abi::time::Timespec;
-use logic::addr::PAGE_SIZE;
 use nucleus::clock;
 use nucleus::vfs::{Attributes, Change, FileKind, NewNode};
 
-/// Units of `st_blocks` in a page.
-const BLOCKS_OF_PAGE: u64 = PAGE_SIZE / 512;
 /// Linux's relatime: a time of access older than a day is noted anew.
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// A time.
 #[derive(Debug)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     seconds: AtomicI64,
     nanoseconds: AtomicI64,
 }
 
 /// What stat(2) tells.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     device: u64,
-    pub(super) number: u64,
-    pub(super) kind: FileKind,
+    pub(crate) number: u64,
+    pub(crate) kind: FileKind,
     device_number: u64,
     permissions: AtomicU32,
     user: AtomicU32,
     group: AtomicU32,
-    pub(super) links: AtomicU32,
-    pub(super) size: AtomicU64,
-    pub(super) pages: AtomicU64,
+    pub(crate) links: AtomicU32,
+    pub(crate) size: AtomicU64,
+    /// What it takes, in units of 512 bytes.
+    pub(crate) sectors: AtomicU64,
+    block_size: u32,
     accessed: Stamp,
     modified: Stamp,
     changed: Stamp,
@@ -59,7 +58,7 @@ impl Stamp {
 }
 
 impl Shown {
-    pub(super) fn new(device: u64, number: u64, new: &NewNode<'_>) -> Self {
+    pub(crate) fn new(device: u64, number: u64, new: &NewNode<'_>) -> Self {
         let now = clock::realtime();
         Shown {
             device,
@@ -71,14 +70,15 @@ impl Shown {
             group: AtomicU32::new(new.group),
             links: AtomicU32::new(if new.kind == FileKind::Directory { 2 } else { 1 }),
             size: AtomicU64::new(0),
-            pages: AtomicU64::new(0),
+            sectors: AtomicU64::new(0),
+            block_size: 4096,
             accessed: Stamp::new(now),
             modified: Stamp::new(now),
             changed: Stamp::new(now),
         }
     }
 
-    pub(super) fn attributes(&self) -> Attributes {
+    pub(crate) fn attributes(&self) -> Attributes {
         Attributes {
             device: self.device,
             number: self.number,
@@ -89,16 +89,52 @@ impl Shown {
             group: self.group.load(Ordering::Relaxed),
             device_number: self.device_number,
             size: self.size.load(Ordering::Acquire),
-            blocks: self.pages.load(Ordering::Relaxed) * BLOCKS_OF_PAGE,
-            block_size: 4096,
+            blocks: self.sectors.load(Ordering::Relaxed),
+            block_size: self.block_size,
             accessed: self.accessed.get(),
             modified: self.modified.get(),
             changed: self.changed.get(),
         }
     }
 
+    /// What a file system on a disk tells.
+    pub(crate) fn of(attributes: &Attributes) -> Self {
+        Shown {
+            device: attributes.device,
+            number: attributes.number,
+            kind: attributes.kind,
+            device_number: attributes.device_number,
+            permissions: AtomicU32::new(attributes.permissions),
+            user: AtomicU32::new(attributes.user),
+            group: AtomicU32::new(attributes.group),
+            links: AtomicU32::new(attributes.links),
+            size: AtomicU64::new(attributes.size),
+            sectors: AtomicU64::new(attributes.blocks),
+            block_size: attributes.block_size,
+            accessed: Stamp::new(attributes.accessed),
+            modified: Stamp::new(attributes.modified),
+            changed: Stamp::new(attributes.changed),
+        }
+    }
+
+    /// Shows what changed on the disk, but for size and times, which may be newer here.
+    pub(crate) fn refresh(&self, attributes: &Attributes) {
+        self.permissions.store(attributes.permissions, Ordering::Relaxed);
+        self.user.store(attributes.user, Ordering::Relaxed);
+        self.group.store(attributes.group, Ordering::Relaxed);
+        self.links.store(attributes.links, Ordering::Relaxed);
+        self.sectors.store(attributes.blocks, Ordering::Relaxed);
+    }
+
+    /// Shows the size and the times of the disk.
+    pub(crate) fn refresh_times(&self, attributes: &Attributes) {
+        self.size.store(attributes.size, Ordering::Release);
+        self.modified.set(attributes.modified);
+        self.changed.set(attributes.changed);
+    }
+
     /// All but the size, which is more than a number.
-    pub(super) fn change(&self, change: &Change) {
+    pub(crate) fn change(&self, change: &Change) {
         let now = clock::realtime();
         if let Some(permissions) = change.permissions {
             self.permissions.store(permissions & 0o7777, Ordering::Relaxed);
@@ -118,27 +154,28 @@ impl Shown {
         self.changed.set(now);
     }
 
-    /// It was read: noted if that says something new (mount(8): relatime).
-    pub(super) fn touch_accessed(&self) {
+    /// It was read: noted if that says something new (mount(8): relatime). Says whether it was.
+    pub(crate) fn touch_accessed(&self) -> bool {
         let accessed = self.accessed.get();
         if accessed > self.modified.get() && accessed > self.changed.get() {
             let is_recent = clock::realtime().seconds.saturating_sub(accessed.seconds) < DAY_SECONDS;
             if is_recent {
-                return;
+                return false;
             }
         }
         self.accessed.set(clock::realtime());
+        true
     }
 
     /// What is in it was changed.
-    pub(super) fn touch_modified(&self) {
+    pub(crate) fn touch_modified(&self) {
         let now = clock::realtime();
         self.modified.set(now);
         self.changed.set(now);
     }
 
     /// Something about it was changed.
-    pub(super) fn touch_changed(&self) {
+    pub(crate) fn touch_changed(&self) {
         self.changed.set(clock::realtime());
     }
 }
