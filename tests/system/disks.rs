@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use driver::guest::{Guest, POWERED_OFF};
 use driver::machine::{Board, Boot, Machine};
@@ -70,6 +71,9 @@ pub(crate) fn tests() -> Vec<Test> {
     }
     add("disks/blocks-of-4096".to_string(), Box::new(blocks_of_4096));
     add("disks/read-only".to_string(), Box::new(read_only));
+    add("disks/late-virtio".to_string(), Box::new(|name| late(name, BUSES[0], Late::MaySucceed)));
+    add("disks/late-ahci".to_string(), Box::new(|name| late(name, BUSES[5], Late::Fails)));
+    add("disks/late-ide".to_string(), Box::new(|name| late(name, BUSES[6], Late::MaySucceed)));
     add("disks/loop".to_string(), Box::new(loop_disk));
     add("disks/mbr".to_string(), Box::new(mbr));
     add("disks/gpt".to_string(), Box::new(gpt));
@@ -271,6 +275,29 @@ fn flush_reaches_the_disk(name: &str) -> TestResult {
     guest.wait_for("failed: fsync")?;
     guest.wait_for("exited with code 1")?;
     guest.expect_exit(POWERED_OFF)?;
+    Ok(())
+}
+
+/// What becomes of a late read: QEMU finishes it while it resets some devices.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Late {
+    Fails,
+    MaySucceed,
+}
+
+/// QEMU answers 38 seconds late: the kernel does not wait for so long.
+fn late(name: &str, bus: Bus, read: Late) -> TestResult {
+    let path = image(name, &pattern())?;
+    let what = format!("late {}", bus.disk);
+    let machine = machine(bus, &what, &path.display().to_string(), ",bps=1700");
+    let output = run(name, &Machine { silence: Duration::from_secs(90), ..machine })?;
+    let complaint = format!("{}: no answer for 30 seconds; resetting the device", bus.disk);
+    if !output.contains(&complaint) {
+        return Err(Stop::Failed(format!("the log does not say `{complaint}`")));
+    }
+    if read == Late::Fails && !output.contains("disk: late") {
+        return Err(Stop::Failed("the late read did not fail".to_string()));
+    }
     Ok(())
 }
 

@@ -17,7 +17,7 @@ enum {
     SYS_MKDIR = 83,
     SYS_MOUNT = 165,
 };
-enum { O_RDWR = 2, O_DIRECT = 040000, ENXIO = 6, EIO = 5, EPERM = 1, EBUSY = 16, EINVAL = 22, ENOTTY = 25, ENOSPC = 28 };
+enum { O_RDWR = 2, O_DIRECT = 040000, ENXIO = 6, EIO = 5, EPERM = 1, EBUSY = 16, EINVAL = 22, ENOTTY = 25, ENOSPC = 28, EOPNOTSUPP = 95 };
 enum { SECTOR = 512, SEEK_END = 2 };
 
 #define BLKGETSIZE64 0x80081272
@@ -116,6 +116,8 @@ static void use(void) {
     expect(pread64_(fd, other, 65 << 10, 3 << 20) == 65 << 10, "reading zeros");
     for (long i = 0; i < 64 << 10; i++) expect(other[i] == 0, "zeros");
     expect(is_pattern(other + (64 << 10), 1 << 10, (3 << 20) + (64 << 10)), "behind the zeros");
+    long discarded = control(fd, BLKDISCARD, zeroed);
+    expect(discarded == 0 || discarded == -EOPNOTSUPP, "BLKDISCARD");
     zeroed[1] = 100;
     expect(control(fd, BLKZEROOUT, zeroed) == -EINVAL, "zeroing half a sector");
     int direct = open_disk(O_RDWR | O_DIRECT);
@@ -198,6 +200,18 @@ static void show(const char *file) {
         say((char *)buffer);
     }
     raw3(SYS_CLOSE, fd, 0, 0);
+}
+
+/* Thirty seconds without an answer, and the disk is started anew. */
+static void late(void) {
+    int fd = open_disk(O_RDWR);
+    expect(pread64_(fd, buffer, 65536, 0) == 65536, "a read that is soon done");
+    long got = pread64_(fd, buffer, 4096, 65536);
+    /* A device may come to its senses while it is reset; but nothing else may be taken for the data. */
+    if (got == -EIO) say("disk: late\n");
+    else expect(got == 4096 && is_pattern(buffer, 4096, 65536), "a read that takes too long");
+    expect(pread64_(fd, buffer, 512, 0) == 512 && is_pattern(buffer, 512, 0), "a read afterwards");
+    say("disk: ok\n");
 }
 
 /* What the kernel knows of disks and partitions. */
@@ -318,6 +332,7 @@ static __attribute__((noinline)) void run(long *stack) {
     else if (is(argument_what, "bad")) bad();
     else if (is(argument_what, "read-only")) read_only();
     else if (is(argument_what, "list")) list();
+    else if (is(argument_what, "late")) late();
     else if (is(argument_what, "again")) again();
     else if (is(argument_what, "loop")) loop();
     else expect(0, "something it can do");

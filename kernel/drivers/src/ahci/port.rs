@@ -18,7 +18,7 @@ use logic::ata::{self, Disk, Width, command};
 use nucleus::block::{BlockDevice, Command, DeviceInfo, Durability, Failure, Operation, Outcome};
 use nucleus::sched::{Mutex, WaitQueue};
 
-use super::registers::{Controller, INTERRUPT_ERRORS, PortRegisters, wait};
+use super::registers::{Controller, INTERRUPT_ERRORS, Manner, PortRegisters, wait};
 use super::tables::{PIECES, Tables, Task, max_sectors};
 
 /// Commands that are plain after a queued one failed: as many as may have been under way.
@@ -125,7 +125,7 @@ impl Port {
         };
         let piece = core::iter::once((data.address(0), IDENTIFY_LEN));
         self.state.lock().tables.write(0, &task, Width::Wide, piece)?;
-        self.registers.issue(0, false);
+        self.registers.issue(0, Manner::Plain);
         let waited = wait(IDENTIFY_MS, || {
             self.registers.under_way() & 1 == 0 || self.registers.task()[0] & ata::STATUS_ERROR != 0
         });
@@ -268,12 +268,13 @@ impl Port {
             let Some(first) = state.waiting.front() else { return };
             let is_transfer = matches!(first.operation(), Operation::Read | Operation::Write(_));
             let is_queued = is_transfer && self.has_queue(disk) && state.careful == 0;
+            let manner = if is_queued { Manner::Queued } else { Manner::Plain };
             let may_begin = state.plain == 0 && (is_queued || state.queued == 0);
             let Some(slot) = state.under_way.iter().position(Option::is_none).filter(|_| may_begin) else {
                 return;
             };
             let Some(command) = state.waiting.pop_front() else { return };
-            let task = task(&command, disk, is_queued);
+            let task = task(&command, disk, manner);
             let pieces = command
                 .segments()
                 .map(|segment| (BusAddress::of(segment.frame(), segment.offset()), segment.len()));
@@ -287,18 +288,19 @@ impl Port {
                 *place = Some(command);
             }
             state.careful = state.careful.saturating_sub(1);
-            match is_queued {
-                true => state.queued |= 1 << slot,
-                false => state.plain |= 1 << slot,
+            match manner {
+                Manner::Queued => state.queued |= 1 << slot,
+                Manner::Plain => state.plain |= 1 << slot,
             }
             hal::dma::order_writes();
-            self.registers.issue(slot, is_queued);
+            self.registers.issue(slot, manner);
         }
     }
 }
 
 /// A command in the disk's language.
-fn task(asked: &Command, disk: &Disk, is_queued: bool) -> Task {
+fn task(asked: &Command, disk: &Disk, manner: Manner) -> Task {
+    let is_queued = manner == Manner::Queued;
     let per_block = u64::from(disk.logical_block / 512);
     let is_wide = disk.width == Width::Wide;
     let is_durable = asked.operation() == Operation::Write(Durability::Durable);

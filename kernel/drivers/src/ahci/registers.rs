@@ -130,6 +130,15 @@ const COMMAND_RUNS: u32 = 1 << 15;
 const SIGNATURE_DISK: u32 = 0x0101;
 const TASK_BUSY: u32 = 0x88;
 
+/// How a command is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Manner {
+    /// Among others, by native queueing.
+    Queued,
+    /// By itself.
+    Plain,
+}
+
 /// A port's.
 #[derive(Debug)]
 pub(super) struct PortRegisters {
@@ -224,8 +233,8 @@ impl PortRegisters {
     }
 
     /// Lets a command begin.
-    pub(super) fn issue(&self, slot: usize, is_queued: bool) {
-        if is_queued {
+    pub(super) fn issue(&self, slot: usize, manner: Manner) {
+        if manner == Manner::Queued {
             self.queued.write(1 << slot);
         }
         self.issued.write(1 << slot);

@@ -11,7 +11,7 @@ use logic::ata::{self, Disk, Width, command};
 use nucleus::block::{BlockDevice, Command, DeviceInfo, Failure, Operation, Outcome, SECTOR};
 use nucleus::irq::IrqHandler;
 
-use super::registers::{Registers, Task, Unit};
+use super::registers::{Direction, Registers, Task, Unit};
 
 /// Pieces of memory of a command: 512 KiB of pages.
 const PIECES: usize = 128;
@@ -163,7 +163,8 @@ impl Channel {
         if manner == Manner::Dma
             && let Some(table) = self.table.as_ref().and_then(|table| table.address(0).low())
         {
-            self.registers.prepare_master(table, writes);
+            let direction = if writes { Direction::ToDisk } else { Direction::ToMemory };
+            self.registers.prepare_master(table, direction);
             hal::dma::order_writes();
         }
         self.registers.begin(unit, &task(&command, disk, manner));
@@ -184,7 +185,12 @@ impl Channel {
     fn go_on(&self) -> Option<(Command, Outcome)> {
         let mut state = self.state.lock();
         let active = state.active.as_mut()?;
-        if self.registers.status() & ata::STATUS_BUSY != 0 {
+        // A drive need not look busy while data moves by itself: then the controller knows.
+        let is_done = match active.manner {
+            Manner::Dma => self.registers.has_master_interrupted(),
+            Manner::Processor(_) | Manner::None => true,
+        };
+        if !is_done || self.registers.status() & ata::STATUS_BUSY != 0 {
             return None;
         }
         let status = self.registers.take_status();

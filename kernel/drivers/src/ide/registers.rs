@@ -23,6 +23,13 @@ impl Unit {
     }
 }
 
+/// Where data goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Direction {
+    ToDisk,
+    ToMemory,
+}
+
 /// What to write into the registers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Task {
@@ -198,12 +205,15 @@ impl Registers {
     }
 
     /// Prepares DMA by a table of pieces of memory.
-    pub(super) fn prepare_master(&self, table: u32, writes: bool) {
+    pub(super) fn prepare_master(&self, table: u32, direction: Direction) {
         if let Some(master) = self.master {
             master.command.write(0);
             master.table.write(table);
             master.status.write(master.status.read() | MASTER_FAILED | MASTER_INTERRUPTED);
-            master.command.write(if writes { 0 } else { MASTER_TO_MEMORY });
+            master.command.write(match direction {
+                Direction::ToDisk => 0,
+                Direction::ToMemory => MASTER_TO_MEMORY,
+            });
         }
     }
 
@@ -211,6 +221,11 @@ impl Registers {
         if let Some(master) = self.master {
             master.command.write(master.command.read() | MASTER_START);
         }
+    }
+
+    /// Whether the drive has interrupted since DMA was prepared.
+    pub(super) fn has_master_interrupted(&self) -> bool {
+        self.master.is_none_or(|master| master.status.read() & MASTER_INTERRUPTED != 0)
     }
 
     /// Ends DMA; says whether it went well. Afterwards the controller reaches no memory.

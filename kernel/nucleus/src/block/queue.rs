@@ -25,6 +25,8 @@ use crate::sched::{Wait, WaitQueue};
 
 /// How long a device may take for a command, as Linux's disks.
 pub(super) const TIMEOUT_NS: u64 = 30_000_000_000;
+/// How long a late command is waited for awake.
+const LAST_CHANCE_NS: u64 = 200_000_000;
 /// Requests that may wait before submitters do, as Linux's `nr_requests`.
 const BACKLOG: usize = 256;
 /// How often what got lost is sent.
@@ -185,6 +187,10 @@ impl Queue {
         let mut state = self.state.lock();
         let inserted = state.waiting.insert(request, now, &self.limits);
         drop(state);
+        if self.is_dead.load(Ordering::Relaxed) {
+            // It died between the look and the insertion.
+            return self.kill();
+        }
         match inserted {
             Ok(Inserted::Alone) => {}
             Ok(Inserted::Merged) => {
@@ -262,10 +268,20 @@ impl Queue {
         let name = name.as_str();
         if self.device.poll() {
             crate::warning!("{name}: an interrupt got lost; going on");
-            if !self.look(time::now_ns()).1 {
-                return self.dispatch();
-            }
         }
+        // Awake, for a while: an emulator whose clock jumps when everybody sleeps has had no time to answer.
+        let enough = time::now_ns().saturating_add(LAST_CHANCE_NS);
+        while self.look(time::now_ns()).1 {
+            if time::now_ns() >= enough {
+                return self.restart(name);
+            }
+            crate::sched::yield_now();
+        }
+        self.dispatch();
+    }
+
+    /// Resets the device; what was late fails, the rest is sent again.
+    pub(super) fn restart(self: &Arc<Self>, name: &str) {
         crate::error!("{name}: no answer for {} seconds; resetting the device", TIMEOUT_NS / 1_000_000_000);
         if self.device.reset().is_err() {
             crate::error!("{name}: the device does not come back; every access fails from here on");

@@ -206,6 +206,19 @@ impl Request {
         Ok(request)
     }
 
+    /// As `new` without memory.
+    #[cfg(test)]
+    pub(super) fn from_reserve(
+        operation: Operation,
+        sector: u64,
+        ticket: &Arc<Ticket>,
+    ) -> Result<Box<Request>> {
+        let mut request = Self::reserved()?;
+        (request.operation, request.sector, request.ticket) = (operation, sector, Some(ticket.clone()));
+        ticket.begin();
+        Ok(request)
+    }
+
     /// One from the reserve, as soon as there is one.
     fn reserved() -> Result<Box<Request>> {
         loop {

@@ -207,7 +207,7 @@ fn what_takes_too_long_fails_and_the_rest_goes_on() {
     assert_eq!(queue.look(hal::time::now_ns()), (true, false));
     simulation::advance_ns(TIMEOUT_NS / 2 + 1);
     assert_eq!(queue.look(hal::time::now_ns()), (true, true));
-    queue.recover();
+    queue.restart("test");
     assert_eq!((old.poll(), young.poll()), (Some(Err(Errno::EIO)), Some(Ok(()))));
     assert_eq!(queue.look(hal::time::now_ns()), (false, false));
 }
@@ -265,6 +265,24 @@ fn a_dead_device_fails_everything_at_once() {
     assert_eq!((waiting.poll(), later.poll()), (Some(Err(Errno::EIO)), Some(Err(Errno::EIO))));
     memory.reset().unwrap();
     assert_eq!(with_driver.poll(), Some(Err(Errno::EIO)));
+}
+
+#[test]
+fn the_reserve_comes_back() {
+    let _machine = boot();
+    let memory = Memory::new(|_| {});
+    let queue = Queue::new(memory).unwrap();
+    for _ in 0..40 {
+        let ticket = Ticket::new();
+        let kept: Vec<_> = (0..16).map(|at| Request::from_reserve(WRITE, at * 9, &ticket).unwrap()).collect();
+        assert!(kept.iter().all(|request| request.segments.capacity() >= super::RESERVED_SEGMENTS));
+        let with_memory = kept.into_iter().map(|mut request| {
+            request.push(Segment::page(SharedFrame::new_zeroed().unwrap())).unwrap();
+            request
+        });
+        queue.submit(with_memory);
+        assert_eq!(ticket.poll(), Some(Ok(())));
+    }
 }
 
 #[test]

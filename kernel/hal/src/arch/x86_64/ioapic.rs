@@ -1,6 +1,7 @@
 //! The IO-APICs: which device interrupt goes to which vector of which CPU.
 //!
-//! Everything is masked until a driver asks. The legacy controllers are masked for good.
+//! Everything is masked until a driver asks. The legacy controllers are masked for good. Lock: rank `Device`, around the
+//! pair of registers.
 //! Spec: Intel 82093AA data sheet.
 
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -12,6 +13,8 @@ use super::traps::{VECTOR_DEVICES, VECTOR_DEVICES_END};
 use super::{acpi, local, port};
 use crate::irq::Line;
 use crate::mmio::Mmio;
+use crate::rank;
+use crate::spin::Lock;
 
 const SELECT: u64 = 0;
 const WINDOW: u64 = 0x10;
@@ -21,12 +24,17 @@ const MASKED: u32 = 1 << 16;
 const ACTIVE_LOW: u32 = 1 << 13;
 const LEVEL: u32 = 1 << 15;
 
+/// Held between the two registers through which all others are reached.
+static REGISTERS: Lock<(), rank::Device> = Lock::new(());
+
 fn read(base: u64, register: u32) -> u32 {
+    let _registers = REGISTERS.lock();
     Mmio::<u32>::at(base, SELECT).write(register);
     Mmio::<u32>::at(base, WINDOW).read()
 }
 
 fn write(base: u64, register: u32, value: u32) {
+    let _registers = REGISTERS.lock();
     Mmio::<u32>::at(base, SELECT).write(register);
     Mmio::<u32>::at(base, WINDOW).write(value);
 }
