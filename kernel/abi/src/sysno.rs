@@ -402,6 +402,12 @@ pub const UNSHARE: usize = 272;
 pub const SET_ROBUST_LIST: usize = 273;
 /// get_robust_list(2).
 pub const GET_ROBUST_LIST: usize = 274;
+/// splice(2).
+pub const SPLICE: usize = 275;
+/// tee(2).
+pub const TEE: usize = 276;
+/// vmsplice(2).
+pub const VMSPLICE: usize = 278;
 /// utimensat(2).
 pub const UTIMENSAT: usize = 280;
 /// signalfd(2).
@@ -448,6 +454,8 @@ pub const EXECVEAT: usize = 322;
 pub const MEMBARRIER: usize = 324;
 /// mlock2(2).
 pub const MLOCK2: usize = 325;
+/// copy_file_range(2).
+pub const COPY_FILE_RANGE: usize = 326;
 /// statx(2).
 pub const STATX: usize = 332;
 /// pidfd_send_signal(2).

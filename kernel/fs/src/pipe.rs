@@ -5,6 +5,8 @@
 //! becomes readable, or gets room for a write of `PIPE_BUF`: as on Linux, whose full pipe takes nothing before a page of
 //! it is free. What decides is in [`logic::pipe`].
 
+pub mod splice;
+
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -16,7 +18,7 @@ use hal::frames::{self, Frame, SharedFrame};
 use hal::rank;
 use hal::usermem;
 use logic::addr::PAGE_LEN;
-use logic::pipe::{DEFAULT_CAPACITY, MAX_CAPACITY, Ring, round_capacity};
+use logic::pipe::{DEFAULT_CAPACITY, MAX_CAPACITY, PIPE_BUF, Ring, round_capacity};
 use nucleus::clock;
 use nucleus::sched::{Mutex, WaitQueue};
 use nucleus::vfs::file::Seeking;
@@ -61,10 +63,28 @@ enum Direction {
     Both,
 }
 
+/// Whether what is written keeps its ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// It does not.
+    Stream,
+    /// A read gives one packet at most.
+    Packets,
+}
+
+/// Sets how writes to the pipe behind `file` are framed; says whether it is a pipe.
+pub fn set_framing(file: &dyn File, framing: Framing) -> bool {
+    let Some(end) = file.as_any().downcast_ref::<End>() else { return false };
+    end.is_packets.store(framing == Framing::Packets, Ordering::Relaxed);
+    true
+}
+
 /// One end.
 struct End {
     pipe: Arc<Pipe>,
     direction: Direction,
+    /// What is written here is packets (`O_DIRECT`).
+    is_packets: AtomicBool,
     /// Writers there ever were when it was opened: before another comes, poll(2) reports no hang-up.
     writers_before: u64,
 }
@@ -152,7 +172,9 @@ pub fn set_capacity(file: &dyn File, wanted: usize, limit: usize) -> Result<usiz
     if state.ring.len() > capacity {
         return Err(Errno::EBUSY);
     }
-    state.ring = moved(&state.ring, capacity)?;
+    let mut larger = moved(&state.ring, capacity)?;
+    larger.adopt_runs(&mut state.ring);
+    state.ring = larger;
     drop(state);
     end.pipe.writable.wake_all();
     Ok(capacity)
@@ -249,7 +271,7 @@ impl Pipe {
         if direction.writes() {
             state.writers.add();
         }
-        Arc::new(End { pipe: self.clone(), direction, writers_before })
+        Arc::new(End { pipe: self.clone(), direction, is_packets: AtomicBool::new(false), writers_before })
     }
 
     /// Wakes who waits for such an end.
@@ -266,15 +288,17 @@ impl Pipe {
         if which(&self.state.lock()).ever == before.ever { Err(Errno::EAGAIN) } else { Ok(()) }
     }
 
-    fn try_read(&self, to: &mut dyn ByteSink) -> Result<usize> {
+    pub(super) fn try_read(&self, to: &mut dyn ByteSink) -> Result<usize> {
         let mut state = self.state.lock();
         if state.ring.is_empty() {
             return if state.writers.open == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
         }
         let had_room = state.ring.has_room();
+        let most = state.ring.readable();
         let mut done = 0;
         let outcome = loop {
-            let piece = state.ring.next_to_read(to.room());
+            let wanted = to.room().min(most - done);
+            let piece = state.ring.next_to_read(wanted);
             let Some(page) = state.ring.page(piece.page).filter(|_| piece.len > 0) else { break Ok(()) };
             match to.put_page(page, piece.offset, piece.len) {
                 Ok(count) => {
@@ -287,6 +311,9 @@ impl Pipe {
                 Err(error) => break Err(error),
             }
         };
+        if done > 0 {
+            state.ring.end_read();
+        }
         let wakes = !had_room && state.ring.has_room();
         drop(state);
         if wakes {
@@ -295,12 +322,19 @@ impl Pipe {
         if done > 0 { Ok(done) } else { outcome.map(|()| 0) }
     }
 
-    fn try_write(&self, from: &mut dyn ByteSource) -> Result<usize> {
+    fn try_write(&self, from: &mut dyn ByteSource, framing: Framing) -> Result<usize> {
         let mut state = self.state.lock();
         if state.readers.open == 0 {
             return Err(Errno::EPIPE);
         }
-        let mut wanted = state.ring.may_write(from.left())?;
+        let mut wanted = match framing {
+            Framing::Stream => state.ring.may_write(from.left())?,
+            Framing::Packets => {
+                let len = from.left().min(PIPE_BUF);
+                state.ring.start_packet(len)?;
+                len
+            }
+        };
         let was_empty = state.ring.is_empty();
         let mut done = 0;
         let mut outcome = Ok(());
@@ -319,6 +353,9 @@ impl Pipe {
                     break;
                 }
             }
+        }
+        if framing == Framing::Packets {
+            state.ring.end_packet();
         }
         drop(state);
         if done > 0 && (was_empty || self.is_watched.load(Ordering::Relaxed)) {
@@ -385,7 +422,9 @@ impl File for End {
         }
         let mut done = 0;
         while from.left() > 0 {
-            match self.pipe.writable.block_until(transfer.wait, || self.pipe.try_write(from)) {
+            let framing =
+                if self.is_packets.load(Ordering::Relaxed) { Framing::Packets } else { Framing::Stream };
+            match self.pipe.writable.block_until(transfer.wait, || self.pipe.try_write(from, framing)) {
                 Ok(0) => break,
                 Ok(count) => done += count,
                 Err(_) if done > 0 => break,

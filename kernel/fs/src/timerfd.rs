@@ -2,8 +2,8 @@
 //!
 //! It stands still between being due and being read: only then the times that it was due since are counted, and it is set
 //! for the next, so a timer that nobody reads costs nothing. Those set to a time of day move when the clock is set. Locks:
-//! rank `TimerFile`, around one timer's state, also taken by the timer interrupt; `Table`, around the list of those that go
-//! by the time of day.
+//! rank `TimerFiles` (sleeping), around the list of those that go by the time of day; `TimerFile`, around one timer's state,
+//! also taken by the timer interrupt.
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -16,8 +16,8 @@ use hal::spin::Lock;
 use hal::time::now_ns;
 use logic::interval::Setting;
 use nucleus::clock::booted_at_ns;
-use nucleus::sched::WaitQueue;
 use nucleus::sched::timer::{Alarm, AlarmRoom, AlarmTimer, reserve_alarm};
+use nucleus::sched::{Mutex, WaitQueue};
 use nucleus::vfs::file::Seeking;
 use nucleus::vfs::{ByteSink, Events, File, OpenFile, Transfer};
 
@@ -66,7 +66,7 @@ struct State {
 }
 
 /// Timers that look when the clock is set.
-static BY_TIME_OF_DAY: Lock<Vec<Weak<TimerFd>>, rank::Table> = Lock::new(Vec::new());
+static BY_TIME_OF_DAY: Mutex<Vec<Weak<TimerFd>>, rank::TimerFiles> = Mutex::new(Vec::new());
 
 /// A timer that is off.
 ///
@@ -98,11 +98,7 @@ pub fn of(file: &OpenFile) -> Option<&TimerFd> {
 
 /// The clock was set.
 pub fn clock_was_set() {
-    let timers = {
-        let mut list = BY_TIME_OF_DAY.lock();
-        list.retain(|timer| timer.strong_count() != 0);
-        list.clone()
-    };
+    let timers = BY_TIME_OF_DAY.lock();
     timers.iter().filter_map(Weak::upgrade).for_each(|timer| timer.move_with_clock());
 }
 

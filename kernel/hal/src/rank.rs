@@ -81,6 +81,8 @@ ranks! {
     Watches = 41;
     /// What one watcher of files has not read.
     WatchQueue = 42;
+    /// The timers, as files, that go by the time of day.
+    TimerFiles = 43;
     /// Where in the tree one name is.
     NamePlace = 45;
     /// Small tables of the kernel that are looked at and left: who runs and who writes a file, devices by number.

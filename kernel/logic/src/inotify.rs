@@ -260,7 +260,7 @@ mod tests {
         let lost = queue.take().unwrap();
         assert_eq!((lost.watch, lost.mask), (-1, mask::OVERFLOW));
         assert_eq!(queue.take().unwrap().watch, 5);
-        assert!(queue.is_empty() && queue.len() == 0 && queue.take().is_none());
+        assert!(queue.is_empty() && queue.take().is_none());
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 //! the caller moves the bytes. What the ring decides follows pipe(7): a write of up to `PIPE_BUF` bytes is done at once
 //! or not at all.
 
-use alloc::collections::TryReserveError;
+use alloc::collections::{TryReserveError, VecDeque};
 use alloc::vec::Vec;
 
 use abi::{Errno, Result};
@@ -36,6 +36,19 @@ pub struct Ring<P> {
     /// Where the oldest byte is, below the capacity.
     start: usize,
     len: usize,
+    /// What belongs together, oldest first; empty while there are no packets.
+    runs: VecDeque<Run>,
+    /// The last run is a packet that is still written.
+    is_packet_open: bool,
+    /// What was taken last ended within a run.
+    is_cut: bool,
+}
+
+/// Bytes that belong together: a packet (`O_DIRECT`), or all between two packets.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    len: usize,
+    is_packet: bool,
 }
 
 /// What F_SETPIPE_SZ makes of a wish: a power of two, a page at least.
@@ -56,7 +69,7 @@ impl<P> Ring<P> {
         let count = capacity.div_ceil(PAGE_LEN).max(1);
         pages.try_reserve_exact(count)?;
         pages.resize_with(count, || None);
-        Ok(Ring { pages, start: 0, len: 0 })
+        Ok(Ring { pages, start: 0, len: 0, runs: VecDeque::new(), is_packet_open: false, is_cut: false })
     }
 
     /// Bytes it can hold.
@@ -122,15 +135,103 @@ impl<P> Ring<P> {
 
     /// So many bytes were put where [`Self::next_to_write`] said.
     pub fn written(&mut self, count: usize) {
-        self.len += count.min(self.room());
+        let count = count.min(self.room());
+        self.len += count;
+        match self.runs.back_mut() {
+            None => {}
+            Some(last) if last.is_packet == self.is_packet_open => last.len += count,
+            // There is room: a packet reserves it for what follows.
+            Some(_) => self.runs.push_back(Run { len: count, is_packet: false }),
+        }
+    }
+
+    /// Starts a packet of `len` bytes, if it fits and there are fewer packets than pages, as on Linux, where each takes
+    /// one.
+    ///
+    /// # Errors
+    /// EAGAIN, ENOMEM.
+    pub fn start_packet(&mut self, len: usize) -> Result<()> {
+        if self.room() < len || self.runs.len() >= self.pages.len() {
+            return Err(Errno::EAGAIN);
+        }
+        self.runs.try_reserve(3).map_err(|_| Errno::ENOMEM)?;
+        if self.runs.is_empty() && self.len > 0 {
+            self.runs.push_back(Run { len: self.len, is_packet: false });
+        }
+        self.runs.push_back(Run { len: 0, is_packet: true });
+        self.is_packet_open = true;
+        Ok(())
+    }
+
+    /// The packet is complete.
+    pub fn end_packet(&mut self) {
+        self.is_packet_open = false;
+        if self.runs.back().is_some_and(|last| last.len == 0) {
+            self.runs.pop_back();
+        }
+    }
+
+    /// How many bytes one read may take: up to the end of the first packet.
+    pub fn readable(&self) -> usize {
+        if self.runs.is_empty() {
+            return self.len;
+        }
+        let mut sum = 0;
+        for run in &self.runs {
+            sum += run.len;
+            if run.is_packet {
+                break;
+            }
+        }
+        sum
+    }
+
+    /// A read ended: what it left of a packet is dropped.
+    pub fn end_read(&mut self) {
+        if let Some(first) = self.runs.front().copied().filter(|first| first.is_packet && self.is_cut) {
+            self.taken(first.len);
+        }
     }
 
     /// So many bytes were taken from where [`Self::next_to_read`] said.
     pub fn taken(&mut self, count: usize) {
         let count = count.min(self.len);
+        self.take_from_runs(count);
         self.len -= count;
         // An empty ring starts over, so that small messages stay in one warm page.
         self.start = if self.len == 0 { 0 } else { (self.start + count) % self.capacity() };
+    }
+
+    fn take_from_runs(&mut self, count: usize) {
+        let mut left = count;
+        self.is_cut = false;
+        while left > 0
+            && let Some(first) = self.runs.front_mut()
+        {
+            let part = left.min(first.len);
+            first.len -= part;
+            left -= part;
+            self.is_cut = first.len > 0;
+            if first.len == 0 {
+                self.runs.pop_front();
+            }
+        }
+    }
+
+    /// Takes over which bytes of another ring, of which this is a copy, belong together.
+    pub fn adopt_runs(&mut self, other: &mut Self) {
+        self.runs = core::mem::take(&mut other.runs);
+    }
+
+    /// Puts bytes back that were taken last; says how many there was room for.
+    pub fn put_back(&mut self, count: usize) -> usize {
+        let count = count.min(self.room());
+        self.start = (self.start + self.capacity() - count) % self.capacity();
+        self.len += count;
+        if let Some(first) = self.runs.front_mut() {
+            first.len += count;
+        }
+        count
     }
 
     /// The page with this number.
@@ -154,6 +255,7 @@ impl<P> Ring<P> {
     pub fn clear(&mut self) {
         self.pages.iter_mut().for_each(|page| *page = None);
         (self.start, self.len) = (0, 0);
+        self.runs.clear();
     }
 }
 
@@ -229,6 +331,39 @@ mod tests {
         assert_eq!(ring.pages.iter().flatten().count(), 1);
         ring.clear();
         assert_eq!(ring.pages.iter().flatten().count(), 0);
+    }
+
+    #[test]
+    fn packets_keep_their_ends() {
+        let mut ring: Ring<Page> = Ring::new(4 * PAGE_LEN).unwrap();
+        let packet = |ring: &mut Ring<Page>, len: usize| {
+            ring.start_packet(len)?;
+            ring.written(len);
+            ring.end_packet();
+            Ok::<_, Errno>(())
+        };
+        ring.written(10);
+        packet(&mut ring, 100).unwrap();
+        packet(&mut ring, 7).unwrap();
+        ring.written(5);
+        ring.written(6);
+        // Bytes before a packet and the packet are one read, bytes after it are another.
+        assert_eq!(ring.readable(), 110);
+        ring.taken(50);
+        ring.end_read();
+        assert_eq!((ring.len(), ring.readable()), (18, 7));
+        ring.taken(7);
+        ring.end_read();
+        assert_eq!((ring.len(), ring.readable()), (11, 11));
+        ring.taken(4);
+        ring.end_read();
+        assert_eq!(ring.len(), 7, "nothing else is cut off");
+        ring.taken(7);
+        for _ in 0..4 {
+            packet(&mut ring, 1).unwrap();
+        }
+        assert_eq!(packet(&mut ring, 1), Err(Errno::EAGAIN), "each takes a page");
+        assert_eq!(ring.put_back(0), 0);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! fcntl(2): what can be asked and told of a descriptor and of what is behind it. Record locks are in [`super::locks`].
 
-use abi::file::{O_ACCMODE, O_CLOEXEC, O_RDONLY};
+use abi::file::{O_ACCMODE, O_CLOEXEC, O_DIRECT, O_RDONLY};
 use abi::{Errno, Result};
+use fs::pipe::Framing;
 use logic::cred::Capability;
 use logic::fd_table::OnExec;
 use nucleus::vfs::attached::SignalOwner;
@@ -68,6 +69,8 @@ pub(super) fn fcntl(cx: &mut Cx, fd: i32, command: u32, argument: u64) -> Result
         F_GETFL => Ok(u64::from(file.flags() & !O_CLOEXEC)),
         _ if file.is_name_only() => Err(Errno::EBADF),
         F_SETFL => {
+            let framing = if low & O_DIRECT != 0 { Framing::Packets } else { Framing::Stream };
+            fs::pipe::set_framing(&**file.file(), framing);
             file.set_flags(low);
             Ok(0)
         }

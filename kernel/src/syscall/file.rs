@@ -281,6 +281,9 @@ pub(super) fn pipe2(cx: &mut Cx, ends: UserPtr<[u32; 2]>, flags: Hex) -> Result<
     }
     let (reader, writer, attributes) = fs::pipe::pair()?;
     let kept = flags.0 & (O_NONBLOCK | O_DIRECT);
+    if flags.0 & O_DIRECT != 0 {
+        fs::pipe::set_framing(&*writer, fs::pipe::Framing::Packets);
+    }
     let limit = cx.process().limits.files();
     let first = cx.files.reserve(on_exec(flags.0), limit)?;
     let second = cx.files.reserve(on_exec(flags.0), limit)?;
@@ -308,53 +311,6 @@ pub(super) fn ftruncate(cx: &mut Cx, fd: i32, size: i64) -> Result<()> {
         crate::shm::cut(&before, size);
     }
     Ok(())
-}
-
-/// sendfile(2), by way of a buffer.
-pub(super) fn sendfile(cx: &mut Cx, to: i32, from: i32, offset: UserPtr<u64>, len: usize) -> Result<usize> {
-    use nucleus::vfs::bytes::{Buffer, Slice};
-    let (from, to) = (cx.files.get_open(from)?, cx.files.get_open(to)?);
-    let limit = cx.process().limits.soft(Resource::FileSize);
-    let mut position = offset.read_optional()?;
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(4096).map_err(|_| Errno::ENOMEM)?;
-    buffer.resize(4096, 0);
-    let mut done = 0;
-    while done < len {
-        let part = (len - done).min(buffer.len());
-        let mut sink = Buffer::new(&mut buffer[..part]);
-        let read = match position {
-            Some(position) => from.read_at(position, &mut sink),
-            None => from.read(&mut sink),
-        };
-        let count = match read {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(_) if done > 0 => break,
-            Err(error) => return Err(error),
-        };
-        let written = match to.write(&mut Slice(&buffer[..count]), limit) {
-            Ok(written) => written,
-            Err(_) if done > 0 => 0,
-            Err(error) => return raise(cx, Err(error)),
-        };
-        match &mut position {
-            Some(position) => *position += written as u64,
-            None if written < count => {
-                let back = i64::try_from(count - written).unwrap_or(0);
-                from.seek(-back, abi::file::SEEK_CUR)?;
-            }
-            None => {}
-        }
-        done += written;
-        if written < count {
-            break;
-        }
-    }
-    if let Some(position) = position {
-        offset.write(&position)?;
-    }
-    Ok(done)
 }
 
 /// getdents64(2).

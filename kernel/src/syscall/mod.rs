@@ -25,6 +25,7 @@ mod sched;
 mod sem;
 mod shm;
 mod signal;
+mod splice;
 mod storage;
 mod time;
 mod timerfd;
@@ -161,7 +162,7 @@ syscalls! {
     ALARM = time::alarm(u32), full;
     SETITIMER = time::setitimer(u32, UserPtr<[Timeval; 2]>, UserPtr<[Timeval; 2]>), full;
     GETPID = process::getpid(), full;
-    SENDFILE = file::sendfile(i32, i32, UserPtr<u64>, usize), full;
+    SENDFILE = splice::sendfile(i32, i32, UserPtr<i64>, usize), full;
     CLONE = process::clone(u64, Address, Address, Address, u64), partial("no namespaces");
     FORK = process::fork(), full;
     VFORK = process::vfork(), full;
@@ -343,6 +344,9 @@ syscalls! {
     EPOLL_PWAIT2 = epoll::epoll_pwait2(i32, Address, i32, UserPtr<Timespec>, UserPtr<u64>), full;
     SET_ROBUST_LIST = process::set_robust_list(Address, usize), full;
     GET_ROBUST_LIST = process::get_robust_list(i32, UserPtr<u64>, UserPtr<u64>), partial("of the caller only");
+    SPLICE = splice::splice(i32, UserPtr<i64>, i32, UserPtr<i64>, usize, Hex), full;
+    TEE = splice::tee(i32, i32, usize, Hex), full;
+    VMSPLICE = splice::vmsplice(i32, Address, usize, Hex), full;
     UTIMENSAT = path::utimensat(i32, UserString, UserPtr<[Timespec; 2]>, Hex), full;
     INOTIFY_INIT1 = inotify::inotify_init1(Hex), full;
     DUP3 = file::dup3(i32, i32, Hex), full;
@@ -362,6 +366,7 @@ syscalls! {
     EXECVEAT = process::execveat(i32, UserString, Address, Address, Hex), full;
     MEMBARRIER = memory::membarrier(u32, Hex), full;
     MLOCK2 = memory::mlock2(Address, u64, Hex), full;
+    COPY_FILE_RANGE = splice::copy_file_range(i32, UserPtr<i64>, i32, UserPtr<i64>, usize, Hex), full;
     PREADV2 = file::preadv2(i32, Address, usize, i64, u64, Hex), partial("no RWF_NOWAIT");
     PWRITEV2 = file::pwritev2(i32, Address, usize, i64, u64, Hex), partial("no RWF_NOWAIT");
     STATX = path::statx(i32, UserString, Hex, Hex, UserPtr<[u64; 32]>), full;

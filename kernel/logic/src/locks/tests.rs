@@ -3,8 +3,9 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::addr::to_usize;
 
-const BYTES: u64 = 24;
+const BYTES: usize = 24;
 
 fn lock(owner: u8, first: u64, last: u64, kind: Kind) -> Held<u8> {
     Held { owner, range: Range { first, last }, kind, pid: u32::from(owner) }
@@ -80,13 +81,13 @@ proptest! {
     /// Each owner's locks against an array with a cell for each byte.
     #[test]
     fn locks_are_what_an_array_of_bytes_says(
-        steps in prop::collection::vec((0..3u8, 0..BYTES, 0..BYTES, kinds()), 1..80),
+        steps in prop::collection::vec((0..3u8, 0..BYTES as u64, 0..BYTES as u64, kinds()), 1..80),
     ) {
         let mut locks = Locks::new();
-        let mut model = [[None; BYTES as usize]; 3];
+        let mut model = [[None; BYTES]; 3];
         for (owner, one, other, kind) in steps {
             let range = Range { first: one.min(other), last: one.max(other) };
-            let cells = range.first as usize..=range.last as usize;
+            let cells = to_usize(range.first)..=to_usize(range.last);
             let blocks = |kind: Kind, held: Option<Kind>| {
                 held.is_some_and(|held| kind == Kind::Exclusive || held == Kind::Exclusive)
             };
@@ -110,10 +111,10 @@ proptest! {
                 }
             }
             model[usize::from(owner)][cells].fill(kind);
-            let mut shown = [[None; BYTES as usize]; 3];
+            let mut shown = [[None; BYTES]; 3];
             for held in locks.iter() {
                 for at in held.range.first..=held.range.last {
-                    let cell = &mut shown[usize::from(held.owner)][at as usize];
+                    let cell = &mut shown[usize::from(held.owner)][to_usize(at)];
                     prop_assert!(cell.is_none(), "two locks of one owner overlap");
                     *cell = Some(held.kind);
                 }

@@ -15,7 +15,8 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// See the module.
 pub struct Attached {
-    number: u64,
+    /// Given out when it is first asked for: opening a file writes nothing that other CPUs read.
+    number: Once<u64>,
     locks: Once<Arc<FileLocks>>,
     /// Who gets signals for I/O, as fcntl(2) was told: `F_OWNER_` kind above, number below.
     signal_owner: AtomicU64,
@@ -38,7 +39,7 @@ impl Attached {
     /// Nothing yet.
     pub(super) fn new() -> Self {
         Attached {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            number: Once::new(),
             locks: Once::new(),
             signal_owner: AtomicU64::new(0),
             signal: AtomicU32::new(0),
@@ -48,7 +49,7 @@ impl Attached {
 
     /// The open file as an owner of locks.
     pub fn owner(&self) -> Owner {
-        Owner::Open(self.number)
+        Owner::Open(*self.number.call_once(|| NEXT.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// Whom signals for I/O go to.
