@@ -5,7 +5,7 @@ use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
-use ext2::{Pending, Reserve, Seek};
+use ext2::{BlockSource, Pending, Reserve, Seek};
 use hal::frames::SharedFrame;
 use logic::addr::{PAGE_LEN, PAGE_SIZE, to_usize};
 use nucleus::block::{Durability, Operation, Ticket};
@@ -104,6 +104,9 @@ impl Node {
             if end > self.disk_size.load(Ordering::Relaxed) {
                 state.note_written(self.ino, end, clock::realtime())?;
                 self.disk_size.store(end, Ordering::Relaxed);
+            }
+            if allocated.source == BlockSource::New {
+                self.shown.sectors.store(state.attributes(self.ino)?.blocks, Ordering::Relaxed);
             }
             Ok(allocated)
         })?;
