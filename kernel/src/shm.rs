@@ -20,12 +20,6 @@ pub(crate) fn memory_file(name: &[u8], may_seal: bool) -> Result<Arc<OpenFile>> 
     Ok(OpenFile::in_memory(inode, file, &label, O_RDWR))
 }
 
-/// A file for O_TMPFILE.
-pub(crate) fn unnamed_file(flags: u32) -> Result<Arc<OpenFile>> {
-    let (inode, file) = tmpfs::anonymous(b"#unnamed", Sealing::Forbidden)?;
-    Ok(OpenFile::in_memory(inode, file, b"/#unnamed (deleted)", flags))
-}
-
 /// The pages of a shared anonymous mapping.
 pub(crate) fn shared_pages(len: u64) -> Result<Arc<dyn PageSource>> {
     let (inode, file) = tmpfs::anonymous(b"/dev/zero (deleted)", Sealing::Forbidden)?;

@@ -40,11 +40,11 @@ pub(super) fn write(cx: &mut Cx, fd: i32, from: Address, len: usize) -> Result<u
     raise(cx, file.write(&mut UserSource::new(from.0, len), limit))
 }
 
-/// A write that fails may be a signal too: SIGPIPE, SIGXFSZ.
+/// A write that fails may be a signal too: SIGPIPE, or SIGXFSZ if it was the process's limit and not the file system's.
 pub(super) fn raise<T>(cx: &Cx, outcome: Result<T>) -> Result<T> {
     let signal = match outcome {
         Err(Errno::EPIPE) => Signal::PIPE,
-        Err(Errno::EFBIG) => Signal::XFSZ,
+        Err(Errno::EFBIG) if cx.process().limits.soft(Resource::FileSize) != u64::MAX => Signal::XFSZ,
         _ => return outcome,
     };
     let sender = Sender { pid: cx.process().pid.0, uid: cx.cred.user.real };

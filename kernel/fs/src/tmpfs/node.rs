@@ -14,7 +14,7 @@ use hal::spin::Once;
 use nucleus::mm::PageSource;
 use nucleus::mm::source::Purpose;
 use nucleus::sched::{Mutex, Wait};
-use nucleus::vfs::inode::{Removal, Renaming};
+use nucleus::vfs::inode::{Nameable, Removal, Renaming};
 use nucleus::vfs::storage::{Allocation, Storage, Wanted};
 use nucleus::vfs::{
     Attributes, ByteSink, ByteSource, Change, File, FileKind, Inode, Listing, NewNode, Opening, Transfer,
@@ -147,6 +147,11 @@ impl Node {
 
     /// It gets a further name.
     fn gain_name(&self) -> Result<()> {
+        // The first name of a file is paid for with the file.
+        if self.shown.links.load(Ordering::Relaxed) == 0 && self.shown.take_first_name() {
+            self.shown.touch_changed();
+            return Ok(());
+        }
         self.space.take_inode()?;
         let more = |links: u32| links.checked_add(1).filter(|_| links > 0);
         // A file that lost its last name gets no other.
@@ -204,6 +209,13 @@ impl Inode for Node {
         }
         self.count_names(&names);
         Ok(child)
+    }
+
+    fn create_unnamed(&self, new: &NewNode<'_>, naming: Nameable) -> Result<Arc<dyn Inode>> {
+        self.names()?;
+        let node = Self::new(&self.space, new)?;
+        node.shown.lose_all_names(naming);
+        Ok(node)
     }
 
     fn link(&self, name: &[u8], other: &Arc<dyn Inode>) -> Result<()> {

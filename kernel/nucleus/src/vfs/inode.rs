@@ -155,6 +155,15 @@ pub enum Removal {
     Directory,
 }
 
+/// Whether a file that was made without a name may be given one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nameable {
+    /// By linkat(2).
+    Once,
+    /// Made with `O_EXCL`.
+    Never,
+}
+
 /// What renameat2(2) may do with what has the new name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renaming {
@@ -273,6 +282,14 @@ pub trait Inode: Any + Send + Sync {
     /// EEXIST, ENOSPC, ENOMEM; EPERM where files cannot be made.
     fn create(&self, _name: &[u8], _new: &NewNode<'_>) -> Result<Arc<dyn Inode>> {
         Err(Errno::EPERM)
+    }
+
+    /// Makes a regular file that no directory has, near this directory (open(2): `O_TMPFILE`).
+    ///
+    /// # Errors
+    /// ENOSPC, ENOMEM; EOPNOTSUPP where there are no such files.
+    fn create_unnamed(&self, _new: &NewNode<'_>, _naming: Nameable) -> Result<Arc<dyn Inode>> {
+        Err(Errno::EOPNOTSUPP)
     }
 
     /// Gives `other`, a file of the same file system, another name.

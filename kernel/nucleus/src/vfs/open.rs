@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::file::{
     O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH,
-    O_RDONLY, O_SYNC, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+    O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 };
 use abi::{Errno, Result};
 use hal::rank;
@@ -100,10 +100,10 @@ impl Walker<'_> {
     /// Those of the manual page.
     pub fn open(&self, place: Place, flags: u32, is_new: bool) -> Result<Arc<OpenFile>> {
         let attributes = place.inode().attributes();
+        check_kind(&attributes, flags)?;
         if flags & O_PATH != 0 {
             return Ok(Arc::new(OpenFile::new(Arc::new(NameOnly), Some(place), None, flags, None)));
         }
-        check_kind(&attributes, flags)?;
         if !is_new {
             place.check(self.cred, wanted(flags))?;
         }
@@ -139,10 +139,10 @@ impl Walker<'_> {
     /// EEXIST, EISDIR, ENOENT.
     pub fn check_creation(found: &Found, flags: u32) -> Result<()> {
         match &found.place {
+            _ if flags & O_CREAT != 0 && found.wants_directory => Err(Errno::EISDIR),
             Some(_) if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL => Err(Errno::EEXIST),
             Some(place) if flags & O_CREAT != 0 && place.entry.is_directory() => Err(Errno::EISDIR),
             None if flags & O_CREAT == 0 => Err(Errno::ENOENT),
-            None if found.wants_directory => Err(Errno::EISDIR),
             _ => Ok(()),
         }
     }
@@ -150,12 +150,12 @@ impl Walker<'_> {
 
 fn check_kind(attributes: &Attributes, flags: u32) -> Result<()> {
     match attributes.kind {
+        kind if flags & O_DIRECTORY != 0 && kind != FileKind::Directory => Err(Errno::ENOTDIR),
+        _ if flags & O_PATH != 0 => Ok(()),
         // Only reached with O_NOFOLLOW.
         FileKind::Symlink => Err(Errno::ELOOP),
         FileKind::Socket => Err(Errno::ENXIO),
-        FileKind::Directory if flags & O_ACCMODE != O_RDONLY => Err(Errno::EISDIR),
-        FileKind::Directory => Ok(()),
-        _ if flags & O_DIRECTORY != 0 => Err(Errno::ENOTDIR),
+        FileKind::Directory if flags & (O_ACCMODE | O_TRUNC) != O_RDONLY => Err(Errno::EISDIR),
         _ => Ok(()),
     }
 }
@@ -251,12 +251,12 @@ impl OpenFile {
     }
 
     pub(super) fn check_readable(&self) -> Result<()> {
-        let is_readable = !self.is_name_only() && self.flags() & O_ACCMODE != O_WRONLY;
+        let is_readable = !self.is_name_only() && matches!(self.flags() & O_ACCMODE, O_RDONLY | O_RDWR);
         if is_readable { Ok(()) } else { Err(Errno::EBADF) }
     }
 
     pub(super) fn check_writable(&self) -> Result<()> {
-        let is_writable = !self.is_name_only() && self.flags() & O_ACCMODE != O_RDONLY;
+        let is_writable = !self.is_name_only() && matches!(self.flags() & O_ACCMODE, O_WRONLY | O_RDWR);
         if is_writable { Ok(()) } else { Err(Errno::EBADF) }
     }
 
