@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use abi::file::O_RDWR;
 use abi::{Errno, Result};
@@ -37,6 +38,17 @@ pub(crate) fn cut(attributes: &Attributes, size: u64) {
         // Without memory to split a large page the rest stays mapped; files are mapped in small ones.
         let _ = memory.cut_file((attributes.device, attributes.number), size);
     });
+}
+
+/// Pages of a file are others now: who maps it shared gets them.
+pub(crate) fn replaced(attributes: &Attributes, range: &Range<u64>) {
+    let identity = (attributes.device, attributes.number);
+    if nucleus::vfs::busy::is_mapped(identity) {
+        // As in `cut`.
+        mappers::for_each(|memory| {
+            let _ = memory.forget_shared(identity, range);
+        });
+    }
 }
 
 /// Adds seals (fcntl(2): F_ADD_SEALS).

@@ -183,13 +183,21 @@ pub(super) fn newfstatat(
 }
 
 fn attributes_at(cx: &Cx, fd: i32, path: UserString, flags: u32) -> Result<Attributes> {
+    whole_attributes_at(cx, fd, path, flags).map(|(attributes, _)| attributes)
+}
+
+/// What stat(2) tells, and whether something is mounted there.
+fn whole_attributes_at(cx: &Cx, fd: i32, path: UserString, flags: u32) -> Result<(Attributes, bool)> {
     if flags & AT_EMPTY_PATH != 0 && fd != AT_FDCWD {
         let text = if path.is_null() { Vec::new() } else { path.read()? };
         if text.is_empty() {
-            return cx.files.get(fd)?.attributes().ok_or(Errno::EBADF);
+            let file = cx.files.get(fd)?;
+            let is_root = file.place().is_some_and(Place::is_mount_root);
+            return Ok((file.attributes().ok_or(Errno::EBADF)?, is_root));
         }
     }
-    Ok(place_at(cx, fd, path, flags, last(flags))?.inode().attributes())
+    let place = place_at(cx, fd, path, flags, last(flags))?;
+    Ok((place.inode().attributes(), place.is_mount_root()))
 }
 
 /// stat(2).
@@ -219,6 +227,7 @@ pub(super) fn statx(
 ) -> Result<()> {
     const STATX_RESERVED: u32 = 0x8000_0000;
     const STATX_BASIC_STATS: u64 = 0x7ff;
+    const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
     let known = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE;
     if flags.0 & !known != 0
         || flags.0 & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE
@@ -226,12 +235,14 @@ pub(super) fn statx(
     {
         return Err(Errno::EINVAL);
     }
-    let attributes = attributes_at(cx, fd, path, flags.0)?;
+    let (attributes, is_mount_root) = whole_attributes_at(cx, fd, path, flags.0)?;
     let device = |number| {
         let (major, minor) = abi::file::device_parts(number);
         u64::from(major) | u64::from(minor) << 32
     };
     let mut words = [0; 32];
+    words[1] = if is_mount_root { STATX_ATTR_MOUNT_ROOT } else { 0 };
+    words[7] = STATX_ATTR_MOUNT_ROOT;
     words[0] = STATX_BASIC_STATS | u64::from(attributes.block_size) << 32;
     words[2] = u64::from(attributes.links) | u64::from(attributes.user) << 32;
     words[3] = u64::from(attributes.group) | u64::from(attributes.mode()) << 32;
@@ -545,6 +556,7 @@ pub(super) fn truncate(cx: &mut Cx, path: UserString, size: i64) -> Result<()> {
     }
     let before = place.inode().attributes();
     let _writing = nucleus::vfs::busy::InUse::writing(&before)?;
+    super::file::drop_privileges(cx, &place)?;
     place.change(&Change { size: Some(size), ..Change::default() })?;
     crate::shm::cut(&before, size);
     Ok(())
@@ -591,7 +603,10 @@ pub(super) fn utimensat(
         return Err(Errno::EINVAL);
     }
     let times = times.read_optional()?;
-    if path.is_null() {
+    if path.is_null() && fd != AT_FDCWD {
+        if flags.0 != 0 {
+            return Err(Errno::EINVAL);
+        }
         let file = cx.files.get(fd)?;
         return match file.place() {
             Some(place) => change_times(cx, place, times),

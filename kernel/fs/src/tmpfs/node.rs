@@ -334,6 +334,10 @@ impl File for Node {
         Ok(position)
     }
 
+    fn list_end(&self) -> u64 {
+        self.names().map_or(0, |names| names.lock().end())
+    }
+
     fn pages(self: Arc<Self>) -> Option<Arc<dyn PageSource>> {
         self.regular().is_some().then_some(self as Arc<dyn PageSource>)
     }
@@ -357,7 +361,10 @@ impl Storage for Node {
 }
 
 impl PageSource for Node {
-    fn page(&self, index: u64, _purpose: Purpose) -> Result<SharedFrame> {
+    fn page(&self, index: u64, purpose: Purpose) -> Result<SharedFrame> {
+        if purpose == Purpose::Write {
+            self.shown.touch_modified();
+        }
         self.contents().ok_or(Errno::ENXIO)?.page(index)
     }
 

@@ -49,6 +49,11 @@ impl Place {
         if cred.may(wanted, attributes.owner()) { Ok(()) } else { Err(Errno::EACCES) }
     }
 
+    /// Whether it is what is mounted somewhere.
+    pub fn is_mount_root(&self) -> bool {
+        self.mount.is_root(&self.entry)
+    }
+
     /// Whether what it holds may be changed at all.
     ///
     /// # Errors
@@ -303,10 +308,7 @@ impl Walker<'_> {
             }
         }
         // A file that runs as its owner must not do so for the next one.
-        let clears = now.kind == FileKind::Regular && now.permissions & 0o6000 != 0;
-        let group_runs = now.permissions & S_IXGRP != 0;
-        let cleared = now.permissions & !(0o4000 | if group_runs { S_ISGID } else { 0 });
-        Ok(Change { user, group, permissions: clears.then_some(cleared), ..Change::default() })
+        Ok(Change { user, group, permissions: now.without_privileges(), ..Change::default() })
     }
 }
 

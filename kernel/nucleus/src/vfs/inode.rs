@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 
-use abi::file::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
+use abi::file::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISUID};
 use abi::time::Timespec;
 use abi::{Errno, Result};
 use logic::cred::Owner;
@@ -104,6 +104,14 @@ impl Attributes {
     /// What permissions are decided on.
     pub const fn owner(&self) -> Owner {
         Owner { user: self.user, group: self.group, mode: self.mode() }
+    }
+
+    /// The permissions of a program without setuid, and without setgid if it is the group's; none if nothing changes.
+    pub fn without_privileges(&self) -> Option<u32> {
+        const S_IXGRP: u32 = 0o010;
+        let group = if self.permissions & S_IXGRP != 0 { S_ISGID } else { 0 };
+        let kept = self.permissions & !(S_ISUID | group);
+        (self.kind == FileKind::Regular && kept != self.permissions).then_some(kept)
     }
 
     /// `st_mode`.

@@ -4,7 +4,7 @@
 //! do not read the same bytes. Streams take no such lock.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::file::{
     O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH,
@@ -42,6 +42,8 @@ pub struct OpenFile {
     nameless: Option<Attributes>,
     flags: AtomicU32,
     position: Mutex<u64, rank::Position>,
+    /// Where the listing that is under way ends.
+    list_end: AtomicU64,
     mapped: Once<Arc<Mapped>>,
     attached: Attached,
     _writing: Option<InUse>,
@@ -184,6 +186,7 @@ impl OpenFile {
             nameless,
             flags: AtomicU32::new(flags & !(O_CREAT | O_EXCL | O_TRUNC | abi::file::O_NOCTTY)),
             position: Mutex::new(0),
+            list_end: AtomicU64::new(u64::MAX),
             mapped: Once::new(),
             attached: Attached::new(),
             _writing: writing,
@@ -515,7 +518,11 @@ impl OpenFile {
             self.renew_at_start()?;
         }
         let mut position = self.position.lock();
-        *position = self.file.list(*position, to)?;
+        if *position == 0 {
+            self.list_end.store(self.file.list_end(), Ordering::Relaxed);
+        }
+        let end = self.list_end.load(Ordering::Relaxed);
+        *position = self.file.list(*position, &mut Until { to, end })?;
         drop(position);
         notify::read(self.place(), self.flags());
         Ok(())
@@ -570,6 +577,18 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         notify::closed(self.place(), self.flags());
+    }
+}
+
+/// A listing that ends at a position.
+struct Until<'a> {
+    to: &'a mut dyn Listing,
+    end: u64,
+}
+
+impl Listing for Until<'_> {
+    fn add(&mut self, name: &[u8], number: u64, kind: FileKind, next: u64) -> bool {
+        next <= self.end && self.to.add(name, number, kind, next)
     }
 }
 
