@@ -45,6 +45,7 @@ pub(crate) fn prepare() -> Result<()> {
     set_clock();
     nucleus::mm::pressure::set(nucleus::vfs::cache::reclaim::free);
     nucleus::vfs::flusher::start()?;
+    nucleus::vfs::recent::init();
     crate::vdso::init()?;
     fs::devices::register()?;
     nucleus::disk_files::loops::register()?;

@@ -83,6 +83,8 @@ ranks! {
     WatchQueue = 42;
     /// The timers, as files, that go by the time of day.
     TimerFiles = 43;
+    /// The names that one CPU found lately; no other CPU takes it.
+    RecentNames = 44;
     /// Where in the tree one name is.
     NamePlace = 45;
     /// Small tables of the kernel that are looked at and left: who runs and who writes a file, devices by number.

@@ -24,6 +24,7 @@ const WANTED: usize = 256;
 pub(crate) fn make_room(task: &Task) -> bool {
     let give_up_at = hal::time::now_ns() + PATIENCE_NS;
     hal::tlb::drain_caches();
+    nucleus::vfs::entry::prune::forget(WANTED);
     cache::reclaim::free(WANTED);
     if !frames::is_low() {
         return true;

@@ -5,7 +5,7 @@ use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
-use ext2::{Pending, Reserve, Seek};
+use ext2::{BlockSource, Pending, Reserve, Seek};
 use hal::frames::SharedFrame;
 use logic::addr::{PAGE_LEN, PAGE_SIZE, to_usize};
 use nucleus::block::{Durability, Operation, Ticket};
@@ -71,6 +71,7 @@ impl Node {
                 state.truncate(self.ino, size, clock::realtime())
             });
             if truncated.is_ok() {
+                self.disk_size.store(size, Ordering::Relaxed);
                 self.shown.size.store(size, Ordering::Release);
             }
             truncated
@@ -94,9 +95,21 @@ impl Node {
         ) -> Result<ext2::Allocated>,
     ) -> Result<Range<u64>> {
         let (first, count) = self.blocks(&range)?;
-        let allocated = operate(&mut |state| state.allocate(self.ino, first, count, Reserve::KeptBack))?;
         let size = u64::from(self.volume.block_size);
         let start = u64::from(first) * size;
+        let allocated = operate(&mut |state| {
+            let allocated = state.allocate(self.ino, first, count, Reserve::KeptBack)?;
+            // In one go with the size: no commit finds blocks behind the end of a file.
+            let end = range.end.min(start + u64::from(allocated.length) * size);
+            if end > self.disk_size.load(Ordering::Relaxed) {
+                state.note_written(self.ino, end, clock::realtime())?;
+                self.disk_size.store(end, Ordering::Relaxed);
+            }
+            if allocated.source == BlockSource::New {
+                self.shown.sectors.store(state.attributes(self.ino)?.blocks, Ordering::Relaxed);
+            }
+            Ok(allocated)
+        })?;
         Ok(start..start + u64::from(allocated.length) * size)
     }
 

@@ -44,6 +44,8 @@ pub(super) struct Node {
     changed_since_ns: AtomicU64,
     /// The volume keeps it until it is on the disk.
     pub(super) is_kept: AtomicBool,
+    /// The size that the state machine knows.
+    pub(super) disk_size: AtomicU64,
     fifo: Once<Arc<Pipe>>,
     me: Weak<Node>,
 }
@@ -79,6 +81,7 @@ impl Node {
             writing: Mutex::new(()),
             changed_since_ns: AtomicU64::new(0),
             is_kept: AtomicBool::new(false),
+            disk_size: AtomicU64::new(attributes.size),
             fifo: Once::new(),
             me: me.clone(),
         }))
@@ -140,6 +143,7 @@ impl Node {
             let now = self.shown.attributes();
             if self.is_regular() {
                 state.note_written(self.ino, now.size, now.changed)?;
+                self.disk_size.store(now.size, Ordering::Relaxed);
             }
             let times = DiskChange {
                 accessed: Some(now.accessed),

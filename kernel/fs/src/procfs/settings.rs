@@ -154,8 +154,14 @@ const VM: &[Row] = &[
 /// 1: pages of files; 2: what else is remembered of them; 3: both.
 fn drop_caches(_question: &Question<'_>, bytes: &[u8]) -> Result<()> {
     match number::<u32>(bytes)? {
-        1..=3 => {
-            nucleus::vfs::cache::reclaim::drop_all_clean();
+        what @ 1..=3 => {
+            if what & 2 != 0 {
+                // Twice each: those in use since are spared once.
+                nucleus::vfs::entry::prune::forget(2 * nucleus::vfs::entry::prune::count());
+            }
+            if what & 1 != 0 {
+                nucleus::vfs::cache::reclaim::drop_all_clean();
+            }
             Ok(())
         }
         _ => Err(Errno::EINVAL),

@@ -53,7 +53,7 @@ impl ProcessSource for Fake {
         Ok(Process { name, process: who.process, thread: who.thread, parent: 1, ..Process::default() })
     }
     fn memory(&self, _who: Who) -> Result<Option<Arc<Memory>>> {
-        Ok(Some(Arc::new(Memory::new(Layout { heap_start: 0x200_0000, ..Layout::default() })?)))
+        Ok(Some(Memory::new(Layout { heap_start: 0x200_0000, ..Layout::default() })?))
     }
     fn check_inspect(&self, who: Who) -> Result<()> {
         if who.process == 40 { Ok(()) } else { Err(Errno::EACCES) }

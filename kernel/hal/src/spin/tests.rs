@@ -124,7 +124,9 @@ fn a_wait_is_counted_by_rank() {
             is_held.store(true, Ordering::Release);
             std::thread::sleep(std::time::Duration::from_millis(20));
         } else {
-            while !is_held.load(Ordering::Acquire) {}
+            while !is_held.load(Ordering::Acquire) {
+                std::hint::spin_loop();
+            }
             *lock.lock() += 1;
         }
     });

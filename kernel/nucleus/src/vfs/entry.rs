@@ -6,7 +6,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use abi::{Errno, Result};
 use hal::rank;
@@ -14,6 +14,7 @@ use hal::spin::Lock;
 use hashbrown::HashMap;
 
 use super::inode::{FileKind, Inode, Naming};
+use super::recent;
 use super::watch;
 use crate::sched::Mutex;
 
@@ -35,6 +36,8 @@ pub struct Entry {
     /// File systems mounted here.
     pub(super) mounts: AtomicU32,
     naming: Naming,
+    /// It was looked up since [`prune`] last came by.
+    is_used: AtomicBool,
 }
 
 impl Drop for Entry {
@@ -59,6 +62,7 @@ impl Entry {
             children: Mutex::new(HashMap::new()),
             mounts: AtomicU32::new(0),
             naming,
+            is_used: AtomicBool::new(false),
         })
     }
 
@@ -99,10 +103,42 @@ impl Entry {
         }
         let mut children = self.children.lock();
         if let Some(known) = children.get(name) {
+            if !known.is_used.load(Ordering::Relaxed) {
+                known.is_used.store(true, Ordering::Relaxed);
+            }
             return Ok(known.clone());
         }
         let inode = self.inode.lookup(name)?;
-        self.adopt(&mut children, name, inode)
+        let child = self.adopt(&mut children, name, inode)?;
+        drop(children);
+        prune::balance();
+        Ok(child)
+    }
+
+    /// Whether its names change only through us.
+    pub(super) fn is_stable(&self) -> bool {
+        self.naming == Naming::Stable
+    }
+
+    /// Forgets `child` if nobody uses it; its file can be looked up again. Says whether it did.
+    fn give_up(&self, child: Arc<Entry>) -> bool {
+        // Whoever looks for room may be at work in this directory.
+        let Some(mut children) = self.children.try_lock() else { return false };
+        let name = child.name();
+        drop(child);
+        let Some(known) = children.remove(&name) else { return false };
+        match Arc::try_unwrap(known) {
+            Ok(entry) => {
+                drop(children);
+                drop(entry);
+                true
+            }
+            Err(known) => {
+                // Room was just made: this does not allocate.
+                children.insert(name, known);
+                false
+            }
+        }
     }
 
     fn adopt(
@@ -116,6 +152,7 @@ impl Entry {
         if self.naming == Naming::Stable {
             children.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
             children.insert(name, child.clone());
+            prune::note(&child);
         }
         Ok(child)
     }
@@ -150,6 +187,7 @@ impl Entry {
             return Err(Errno::EBUSY);
         }
         remove(&*self.inode)?;
+        recent::forget_all();
         let forgotten = children.remove(name);
         drop(children);
         if let Some(entry) = forgotten {
@@ -160,6 +198,7 @@ impl Entry {
 
     /// Takes `name` out of what is known here, for a rename.
     pub(super) fn forget(&self, name: &[u8]) -> Option<Arc<Entry>> {
+        recent::forget_all();
         self.children.lock().remove(name)
     }
 
@@ -182,6 +221,8 @@ impl Entry {
             position.name = name;
             position.parent.replace(self.clone())
         };
+        // Whoever looked between the two knows something that is no more.
+        recent::forget_all();
         drop(old_parent);
     }
 
@@ -215,5 +256,77 @@ impl Entry {
             let Some(next) = below.pop() else { return };
             known = core::mem::take(&mut *next.children.lock());
         }
+    }
+}
+
+/// Names that need not be remembered: a file system can be asked again.
+///
+/// All remembered names stand in one queue (rank `Table`) and are looked at in turn when there are too many: one that was
+/// used since goes to the back, one that is in use too, another is forgotten.
+pub mod prune {
+    use alloc::collections::VecDeque;
+    use alloc::sync::{Arc, Weak};
+    use core::sync::atomic::Ordering;
+
+    use hal::frames;
+    use hal::rank;
+    use hal::spin::Lock;
+
+    use super::Entry;
+
+    static QUEUE: Lock<VecDeque<Weak<Entry>>, rank::Table> = Lock::new(VecDeque::new());
+
+    /// Names looked at for each one that is added when there are too many.
+    const LOOKS: usize = 4;
+
+    pub(super) fn note(entry: &Arc<Entry>) {
+        let mut queue = QUEUE.lock();
+        // Those at the front that are gone need not be looked at.
+        for _ in 0..LOOKS {
+            if queue.front().is_some_and(|weak| weak.strong_count() == 0) {
+                queue.pop_front();
+            }
+        }
+        // Without room it is remembered for as long as its directory is.
+        if queue.try_reserve(1).is_ok() {
+            queue.push_back(Arc::downgrade(entry));
+        }
+    }
+
+    /// Names to be remembered: a kilobyte each, with their files, is a thirtieth of the memory.
+    fn limit() -> usize {
+        (frames::stats().total / 8).max(512)
+    }
+
+    /// Forgets names if there are too many. Called without the lock of a directory.
+    pub(super) fn balance() {
+        if QUEUE.lock().len() > limit() {
+            forget(LOOKS);
+        }
+    }
+
+    /// Looks at so many names; says how many it forgot.
+    pub fn forget(looks: usize) -> usize {
+        let mut count = 0;
+        for _ in 0..looks {
+            let Some(weak) = QUEUE.lock().pop_front() else { break };
+            let Some(entry) = weak.upgrade() else { continue };
+            let is_used = entry.is_used.swap(false, Ordering::Relaxed);
+            let parent = if is_used { None } else { entry.parent() };
+            if parent.is_some_and(|parent| parent.give_up(entry)) {
+                count += 1;
+            } else {
+                let mut queue = QUEUE.lock();
+                if queue.try_reserve(1).is_ok() {
+                    queue.push_back(weak);
+                }
+            }
+        }
+        count
+    }
+
+    /// How many names are remembered.
+    pub fn count() -> usize {
+        QUEUE.lock().len()
     }
 }

@@ -9,6 +9,7 @@
 //! - [`storage`]: what stored files can do besides.
 //! - [`file`]: what can be opened.
 //! - [`watch`]: who watches files.
+//! - [`recent`]: names that each CPU found lately. (It, `entry` and `mount` know each other.)
 //! - [`entry`]: the tree of names.
 //! - [`mount`]: file systems in the tree.
 //! - [`flusher`]: what is dirty goes to the disk.
@@ -31,6 +32,7 @@ pub mod inode;
 pub mod storage;
 pub mod file;
 pub mod watch;
+pub mod recent;
 pub mod entry;
 pub mod mount;
 pub mod flusher;

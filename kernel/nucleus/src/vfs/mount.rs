@@ -13,6 +13,7 @@ use hal::spin::Lock;
 
 use super::entry::Entry;
 use super::inode::{FileSystem, Inode};
+use super::recent;
 use crate::sched::Mutex;
 
 /// A mounted file system.
@@ -140,6 +141,7 @@ fn add(
         number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
     });
     mounts.push(mount.clone());
+    recent::forget_all();
     if let Some(at) = &at {
         at.entry.mounts.fetch_add(1, Ordering::Relaxed);
     }
@@ -163,6 +165,7 @@ pub fn unmount(place: &Place, is_lazy: bool) -> Result<()> {
         return Err(Errno::EBUSY);
     }
     mounts.retain(|mount| !Arc::ptr_eq(mount, &place.mount));
+    recent::forget_all();
     at.entry.mounts.fetch_sub(1, Ordering::Relaxed);
     let file_system = &place.mount.file_system;
     let is_last = !mounts.iter().any(|mount| Arc::ptr_eq(&mount.file_system, file_system));
@@ -214,6 +217,7 @@ pub fn move_to(place: &Place, target: &Place) -> Result<()> {
     }
     let old = place.mount.at.lock().replace(target.clone());
     target.entry.mounts.fetch_add(1, Ordering::Relaxed);
+    recent::forget_all();
     if let Some(old) = old {
         old.entry.mounts.fetch_sub(1, Ordering::Relaxed);
     }
@@ -250,6 +254,7 @@ pub fn pivot(old_root: &Place, new_root: &Place, put_old: &Place) -> Result<()> 
     };
     was_at.entry.mounts.fetch_sub(1, Ordering::Relaxed);
     put_old.entry.mounts.fetch_add(1, Ordering::Relaxed);
+    recent::forget_all();
     drop(mounts);
     drop(gone);
     Ok(())
@@ -300,6 +305,29 @@ impl Place {
             }
         }
         place
+    }
+
+    /// What is called `name` in this directory: the root of what is mounted there, if anything is.
+    ///
+    /// # Errors
+    /// ENOENT, ENOTDIR, EIO, ENOMEM.
+    pub fn child(&self, name: &[u8]) -> Result<Place> {
+        if !self.entry.is_stable() {
+            let entry = self.entry.child(name)?;
+            return Ok(Place { mount: self.mount.clone(), entry }.topmost());
+        }
+        if let Some(found) = recent::find(self, name) {
+            return Ok(found);
+        }
+        let generation = recent::generation();
+        let entry = self.entry.child(name)?;
+        let known_as = entry.name();
+        let found = Place { mount: self.mount.clone(), entry }.topmost();
+        // Renamed meanwhile, it has another name, and another generation has begun.
+        if *known_as == *name {
+            recent::note(self, known_as, &found, generation);
+        }
+        Ok(found)
     }
 
     /// The directory above, where `root` is the highest there is.

@@ -169,8 +169,7 @@ impl Walk<'_, '_> {
             b"." => (Component::Here, Ok(directory.clone())),
             b".." => (Component::Above, Ok(directory.parent(&self.walker.root))),
             name => {
-                let child = directory.entry.child(name);
-                let place = child.map(|entry| Place { mount: directory.mount.clone(), entry }.topmost());
+                let place = directory.child(name);
                 (if is_last { Component::Name(name.to_vec()) } else { Component::Here }, place)
             }
         };

@@ -142,9 +142,22 @@ impl PageCache {
         from: &mut dyn ByteSource,
     ) -> Result<usize> {
         let (index, offset) = (at / PAGE_SIZE, to_usize(at % PAGE_SIZE));
-        let wanted = (PAGE_LEN - offset).min(from.left());
+        // What is written over and what is added go one after the other.
+        let inside = backing.size().checked_sub(at).filter(|&inside| inside > 0).unwrap_or(u64::MAX);
+        let wanted = (PAGE_LEN - offset).min(from.left()).min(usize::try_from(inside).unwrap_or(usize::MAX));
         let end = at.checked_add(wanted as u64).ok_or(Errno::EFBIG)?;
         let count = match self.page_to_write(backing, index, offset, wanted)? {
+            Target::There(page) if inside == u64::MAX => {
+                // Behind the end of the file: the disk gets a place for no more than came.
+                let count = from.take_to_page(&page, offset, wanted)?;
+                if count > 0
+                    && let Err(error) = self.make_dirty(backing, at..at + count as u64)
+                {
+                    page.clear(offset, offset + count);
+                    return Err(error);
+                }
+                count
+            }
             Target::There(page) => {
                 self.make_dirty(backing, at..end)?;
                 from.take_to_page(&page, offset, wanted)?
