@@ -205,6 +205,12 @@ fn every_text_can_be_read() {
             match kind {
                 FileKind::Directory if !path.starts_with("/1/") => waiting.push(path),
                 FileKind::Regular if !path.starts_with("/1/") && !path.contains("/fdinfo/") => {
+                    let place = world.place(&path, Last::Keep).unwrap();
+                    if place.inode().attributes().permissions & 0o444 == 0 {
+                        // Only to be written, even by root.
+                        assert_eq!(path, "/sys/vm/drop_caches");
+                        continue;
+                    }
                     world.read(&path);
                     texts += 1;
                 }
