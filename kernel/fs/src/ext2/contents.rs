@@ -5,7 +5,7 @@ use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
-use ext2::{Pending, Reserve, Seek};
+use ext2::{BlockSource, Pending, Reserve, Seek};
 use hal::frames::SharedFrame;
 use logic::addr::{PAGE_LEN, PAGE_SIZE, to_usize};
 use nucleus::block::{Durability, Operation, Ticket};
@@ -94,7 +94,13 @@ impl Node {
         ) -> Result<ext2::Allocated>,
     ) -> Result<Range<u64>> {
         let (first, count) = self.blocks(&range)?;
-        let allocated = operate(&mut |state| state.allocate(self.ino, first, count, Reserve::KeptBack))?;
+        let allocated = operate(&mut |state| {
+            let allocated = state.allocate(self.ino, first, count, Reserve::KeptBack)?;
+            if allocated.source == BlockSource::New {
+                self.shown.sectors.store(state.attributes(self.ino)?.blocks, Ordering::Relaxed);
+            }
+            Ok(allocated)
+        })?;
         let size = u64::from(self.volume.block_size);
         let start = u64::from(first) * size;
         Ok(start..start + u64::from(allocated.length) * size)
