@@ -80,10 +80,10 @@ const SPARSE: Commands = &[
 
 const ARCHIVE: Commands = &[
     "mkdir from; i=0; while [ $i -lt 500 ]; do echo text $i > from/f$i; i=$((i + 1)); done; ln from/f1 from/hard; ln -s f2 from/soft",
-    "chmod 4711 from/f3; chown 12:34 from/f4; touch -d '2001-02-03 04:05:06' from/f5; mkfifo from/fifo",
+    "chmod 4711 from/f3; chown 12:34 from/f4; touch -d '2001-02-03 04:05:06' from/f5; mkfifo from/pipe",
     "cp -a from copy; tar cf a.tar from; mkdir out; tar xf a.tar -C out; test $(find out | wc -l) = $(($(find from | wc -l) + 1))",
     "diff -r from/f7 copy/f7; for n in f3 f4 f5 f6; do a=$(stat -c '%a %u %g %Y %s' from/$n); test \"$a\" = \"$(stat -c '%a %u %g %Y %s' copy/$n)\" && test \"$a\" = \"$(stat -c '%a %u %g %Y %s' out/from/$n)\" || break; done; test $n = f6",
-    "test $(stat -c %h out/from/hard) = 2 && test $(readlink out/from/soft) = f2 && test -p copy/fifo",
+    "test $(stat -c %h out/from/hard) = 2 && test $(readlink out/from/soft) = f2 && test -p copy/pipe",
     "cat from/f* | md5sum > one; cat out/from/f* | md5sum > two; cmp one two",
     "mount -o remount,ro /mnt; if touch x; then false; fi; mount -o remount,rw /mnt; rm -r from copy out",
     "mkdir b; mount -o bind /mnt/b /tmp; touch /tmp/x; test -e b/x; umount /tmp; grep -q ' /mnt ext2 rw' /proc/mounts",
