@@ -40,6 +40,7 @@ pub(crate) fn mount(target: Place, source: Source<'_>, kind: &[u8], flags: u32, 
         return table::move_to(&source.place()?, &target);
     }
     let file_system: Arc<dyn FileSystem> = match kind {
+        b"" => return Err(Errno::EINVAL),
         b"ext2" => return mount_disk(target, &source, flags),
         b"tmpfs" | b"ramfs" => Tmpfs::new(data)?,
         b"devtmpfs" => fs::devfs::shared()?,

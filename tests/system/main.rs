@@ -10,12 +10,15 @@
 mod bad_input;
 mod boot;
 mod disks;
+mod ext2;
 mod guest_programs;
 mod kernel_tests;
 mod last_words;
 mod loader_errors;
 mod process;
 mod programs;
+mod roots;
+mod storage;
 
 use std::process::ExitCode;
 
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
         others.collect(),
         boot::tests(),
         disks::tests(),
+        roots::tests(),
+        storage::tests(),
         guest_programs::tests(),
         bad_input::tests(),
         last_words::tests(),

@@ -10,6 +10,8 @@ use driver::guest::{Guest, POWERED_OFF};
 use driver::machine::{Board, Boot, Machine};
 use driver::runner::{Stop, Suite, Test, TestResult};
 
+use crate::ext2;
+
 /// A set of programs: its name, where they are, and the initramfs that runs them.
 #[derive(Clone, Copy)]
 struct Set {
@@ -17,24 +19,47 @@ struct Set {
     folder: &'static str,
     initramfs: &'static str,
     cpus: u32,
+    work: Work,
 }
 
-const SETS: [Set; 6] = [
-    Set { name: "process", folder: "build/guest/process", initramfs: "build/guest/process.cpio", cpus: 2 },
+/// What the programs' working folder is on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Memory.
+    Tmpfs,
+    /// An ext2 disk with blocks of so many bytes.
+    Ext2(u32),
+}
+
+const PROCESS: Set = Set {
+    name: "process",
+    folder: "build/guest/process",
+    initramfs: "build/guest/process.cpio",
+    cpus: 2,
+    work: Work::Tmpfs,
+};
+const FILES: Set =
+    Set { name: "files", folder: "build/guest/files", initramfs: "build/guest/files.cpio", ..PROCESS };
+
+const SETS: [Set; 9] = [
+    PROCESS,
     Set {
         name: "process-musl",
         folder: "build/guest/process-musl",
         initramfs: "build/guest/process-musl.cpio",
-        cpus: 2,
+        ..PROCESS
     },
-    Set { name: "files", folder: "build/guest/files", initramfs: "build/guest/files.cpio", cpus: 2 },
+    Set { name: "process-ext2", work: Work::Ext2(4096), ..PROCESS },
+    FILES,
+    Set { name: "files-ext2-1k", work: Work::Ext2(1024), ..FILES },
+    Set { name: "files-ext2-4k", work: Work::Ext2(4096), ..FILES },
     stress("stress", 2),
     stress("stress-1-cpu", 1),
     stress("stress-4-cpus", 4),
 ];
 
 const fn stress(name: &'static str, cpus: u32) -> Set {
-    Set { name, folder: "build/guest/process", initramfs: "build/guest/stress.cpio", cpus }
+    Set { name, initramfs: "build/guest/stress.cpio", cpus, ..PROCESS }
 }
 
 /// Programs are quiet while they work; a case may take 40 s, a hostile batch longer.
@@ -44,7 +69,8 @@ const TOTAL: Duration = Duration::from_secs(2400);
 /// The runs on the host, one test each.
 pub(crate) fn tests() -> Vec<Test> {
     let mut tests: Vec<Test> = Vec::new();
-    for set in SETS {
+    // The host's own file system serves once.
+    for set in SETS.into_iter().filter(|set| set.work == Work::Tmpfs) {
         for name in names(set) {
             let path = format!("{}/{name}", set.folder);
             tests.push((format!("host-{}/{name}", set.name), Box::new(move |_| on_host(&path))));
@@ -127,13 +153,26 @@ fn boot(name: &str, set: Set, kernel: PathBuf) -> Result<Vec<(String, TestResult
         total: TOTAL,
         ..Machine::new(Boot::Kernel(Board::Q35))
     };
+    let (machine, image) = with_disk(name, set, machine)?;
     let mut guest = Guest::start(name, &machine)?;
     let finished = guest.wait_for("process: done ").and_then(|_| guest.expect_exit(POWERED_OFF));
     let mut results = parse(&guest.output());
     if let Err(report) = finished {
         results.push(("finished".to_string(), Err(report.into())));
+    } else if let Some(image) = image {
+        results.push(("e2fsck".to_string(), ext2::check(&image)));
     }
     Ok(results)
+}
+
+/// The machine with the disk that the set works on, and where that disk is.
+fn with_disk(name: &str, set: Set, machine: Machine) -> Result<(Machine, Option<PathBuf>), Stop> {
+    let Work::Ext2(block_size) = set.work else { return Ok((machine, None)) };
+    let block_size = block_size.to_string();
+    let image = ext2::image(name, 300 << 20, &["-b", &block_size])?;
+    let machine = ext2::attached(machine, &image, "");
+    let command_line = format!("{} tmp=/dev/vda", machine.command_line);
+    Ok((Machine { command_line, ..machine }, Some(image)))
 }
 
 /// A filter like `process/mmap` runs that program alone.

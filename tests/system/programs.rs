@@ -15,7 +15,7 @@ use crate::process::debian_linux;
 const FOLDER: &str = "build/programs";
 const SESSION: &str = "tests/guest/session/session.sh";
 const EXPECTED: &str = "tests/guest/session/session.expected";
-const INITRAMFS: &str = "build/programs.cpio";
+pub(crate) const INITRAMFS: &str = "build/programs.cpio";
 
 /// How to run the session: a name, and the words before the script on the host and in the guest.
 const SHELLS: [(&str, &[&str]); 3] = [
@@ -148,7 +148,7 @@ fn in_guest(name: &str, kernel: PathBuf, command_line: &str) -> TestResult {
 }
 
 /// Types a command and returns what it wrote, once its exit code 0 has been seen.
-fn run(guest: &mut Guest, command: &str) -> Result<String, String> {
+pub(crate) fn run(guest: &mut Guest, command: &str) -> Result<String, String> {
     guest.type_text(&format!("{command}{MARK}\n"))?;
     guest.wait_for("rc=0.")
 }

@@ -41,10 +41,11 @@ impl<B: Blocks> Ext2<B> {
             if size > inode.size {
                 this.need_size(size)?;
                 this.epoch.note_data(ino)?;
-            } else {
-                let from = size.div_ceil(u64::from(this.geometry.block_size));
-                this.clear_range(ino, &mut inode, Range { from, to: u64::MAX })?;
             }
+            // Even if it grows here: blocks may have been allocated behind a size that was not noted yet, and what is in
+            // them was somebody else's.
+            let from = size.div_ceil(u64::from(this.geometry.block_size));
+            this.clear_range(ino, &mut inode, Range { from, to: u64::MAX })?;
             inode.size = size;
             Ok(this.touch(ino, &mut inode, now)?)
         })

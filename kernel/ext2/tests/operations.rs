@@ -218,6 +218,25 @@ fn holes_are_cut_and_sought() {
     });
 }
 
+/// Blocks are allocated when bytes are written to memory, the size is noted when they are on the disk. Cut in between to
+/// more than is noted, a file shows nothing of what its blocks had before.
+#[test]
+fn blocks_behind_a_size_that_was_not_noted_are_cut() {
+    on_each_layout(|shell| {
+        let size = u64::from(shell.volume.block_size());
+        let old = shell.create(ROOT, "old", FILE).unwrap();
+        shell.write(old, 0, &vec![7; (8 * size) as usize], Reserve::KeptBack).unwrap();
+        shell.sync().unwrap();
+        let file = shell.create(ROOT, "f", FILE).unwrap();
+        let given = shell.volume.allocate(file, 0, 8, Reserve::KeptBack).unwrap();
+        assert_eq!(given.length, 8);
+        shell.volume.truncate(file, size + 100, time(1)).unwrap();
+        assert_eq!(shell.volume.attributes(file).unwrap().blocks, 2 * (size / 512));
+        shell.volume.truncate(file, 8 * size, time(2)).unwrap();
+        assert_eq!(shell.volume.map(file, 2, 6).unwrap().start, None);
+    });
+}
+
 #[test]
 fn blocks_of_a_file_follow_one_another() {
     let image = image(&["-b", "4096"], 64 << 10);

@@ -83,8 +83,14 @@ impl Tmpfs {
     /// # Errors
     /// EINVAL for options that mean nothing, or less than is used.
     pub fn set_options(&self, options: &[u8]) -> Result<()> {
-        let options = Options::parse(options, frames::stats().total as u64)?;
-        self.space.set_limits(options.pages, options.inodes)
+        let new = Options::parse(options, frames::stats().total as u64)?;
+        let now = self.statistics();
+        // What is not mentioned stays.
+        let names =
+            |wanted: &[u8]| options.split(|&byte| byte == b',').any(|option| option.starts_with(wanted));
+        let pages = if names(b"size=") || names(b"nr_blocks=") { new.pages } else { now.blocks };
+        let inodes = if names(b"nr_inodes=") { new.inodes } else { now.files };
+        self.space.set_limits(pages, inodes)
     }
 }
 
@@ -99,6 +105,10 @@ impl FileSystem for Tmpfs {
 
     fn statistics(&self) -> Statistics {
         self.space.statistics(MAGIC)
+    }
+
+    fn remount(&self, _is_read_only: bool, options: &[u8]) -> Result<()> {
+        self.set_options(options)
     }
 }
 

@@ -77,19 +77,27 @@ fn position(offset: i64) -> Result<u64> {
     u64::try_from(offset).map_err(|_| Errno::EINVAL)
 }
 
+/// The same for `len` bytes, whose end must be a position too.
+fn position_of(offset: i64, len: usize) -> Result<u64> {
+    let end = i64::try_from(len).ok().and_then(|len| offset.checked_add(len));
+    position(offset).and_then(|start| end.map(|_| start).ok_or(Errno::EINVAL))
+}
+
 /// pread64(2).
 pub(super) fn pread(cx: &mut Cx, fd: i32, to: Address, len: usize, offset: i64) -> Result<usize> {
-    let position = position(offset)?;
+    position(offset)?;
     let file = cx.files.get(fd)?;
     check_range(to, len)?;
+    let position = position_of(offset, len)?;
     file.read_at(position, &mut UserSink::new(to.0, len))
 }
 
 /// pwrite64(2).
 pub(super) fn pwrite(cx: &mut Cx, fd: i32, from: Address, len: usize, offset: i64) -> Result<usize> {
-    let position = position(offset)?;
+    position(offset)?;
     let file = cx.files.get(fd)?;
     check_range(from, len)?;
+    let position = position_of(offset, len)?;
     let limit = prepare_write(cx, &file)?;
     raise(cx, file.write_at(position, &mut UserSource::new(from.0, len), limit))
 }

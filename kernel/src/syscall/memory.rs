@@ -227,6 +227,9 @@ pub(super) fn msync(cx: &mut Cx, address: Address, len: u64, flags: Hex) -> Resu
         return Ok(());
     }
     let is_mapped = cx.memory.is_mapped(range.clone());
+    if flags.0 & INVALIDATE != 0 && cx.memory.has_locked(range.clone()) {
+        return Err(Errno::EBUSY);
+    }
     if flags.0 & SYNC != 0 {
         let mut outcome = Ok(());
         for (file, part) in cx.memory.shared_files(range)? {

@@ -36,6 +36,7 @@ pub(super) fn mount(
 /// umount2(2).
 pub(super) fn umount2(cx: &mut Cx, target: UserString, flags: Hex) -> Result<()> {
     const MNT_DETACH: u32 = 2;
+    const UMOUNT_NOFOLLOW: u32 = 8;
     const KNOWN: u32 = 15;
     if flags.0 & !KNOWN != 0 {
         return Err(Errno::EINVAL);
@@ -43,7 +44,8 @@ pub(super) fn umount2(cx: &mut Cx, target: UserString, flags: Hex) -> Result<()>
     if !cx.cred.has(Capability::SysAdmin) {
         return Err(Errno::EPERM);
     }
-    let place = place_at(cx, AT_FDCWD, target, 0, Last::Follow)?;
+    let last = if flags.0 & UMOUNT_NOFOLLOW != 0 { Last::Keep } else { Last::Follow };
+    let place = place_at(cx, AT_FDCWD, target, 0, last)?;
     nucleus::vfs::mount::unmount(&place, flags.0 & MNT_DETACH != 0)?;
     // There is one of these for all its mounts.
     if !matches!(place.mount.file_system().kind(), "devtmpfs" | "mqueue" | "proc" | "sysfs") {

@@ -23,7 +23,8 @@ use crate::process::limits::Resource;
 
 /// A walk from where `fd` says.
 pub(super) fn walker<'a>(cx: &'a Cx, fd: i32, path: &[u8], cred: &'a Cred) -> Result<Walker<'a>> {
-    if path.is_empty() {
+    // Before the descriptor is looked at, as on Linux.
+    if path.is_empty() && fd != AT_FDCWD {
         return Err(Errno::ENOENT);
     }
     if fd == AT_FDCWD || path.first() == Some(&b'/') {
@@ -271,6 +272,7 @@ pub(super) fn faccessat(cx: &mut Cx, fd: i32, path: UserString, mode: u32) -> Re
 
 /// faccessat2(2): with the real ids, unless it says otherwise.
 pub(super) fn faccessat2(cx: &mut Cx, fd: i32, path: UserString, mode: u32, flags: Hex) -> Result<()> {
+    const X_OK: u32 = 1;
     let wanted = Access::from_bits(mode).ok_or(Errno::EINVAL)?;
     if flags.0 & !(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
@@ -287,7 +289,12 @@ pub(super) fn faccessat2(cx: &mut Cx, fd: i32, path: UserString, mode: u32, flag
     } else {
         walker(cx, fd, &text, &cred)?.resolve(&text, last(flags.0))?
     };
-    place.check(&cred, wanted)
+    place.check(&cred, wanted)?;
+    let runs = mode & X_OK != 0 && place.inode().attributes().kind == FileKind::Regular;
+    if runs && place.mount.flags() & nucleus::vfs::mount::NO_EXEC != 0 {
+        return Err(Errno::EACCES);
+    }
+    Ok(())
 }
 
 fn make(cx: &Cx, fd: i32, path: UserString, making: &Making<'_>) -> Result<()> {

@@ -279,6 +279,9 @@ pub(super) fn sendfile(cx: &mut Cx, to: i32, from: i32, offset: UserPtr<i64>, le
     let source = cx.files.get_open(from)?;
     let from = Side::new(source, offset)?;
     from.check_readable()?;
+    if from.is_pipe() && !offset.is_null() {
+        return Err(Errno::ESPIPE);
+    }
     let to = Side { file: cx.files.get_open(to)?, position: None };
     to.check_writable()?;
     let kind = from.file.attributes().map(|attributes| attributes.kind);

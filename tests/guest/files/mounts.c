@@ -15,7 +15,9 @@ static void alone(void)
     if (unshare(CLONE_NEWNS) == 0) {
         REQUIRE(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
     } else {
-        REQUIRE(errno == EINVAL && getenv("HOME") && !strcmp(getenv("HOME"), "/")); /* as tests/guest/process/init.c sets it */
+        bool has_no_spaces = errno == EINVAL;
+        const char *home = getenv("HOME"); /* as tests/guest/process/init.c sets it */
+        REQUIRE(has_no_spaces && home && !strcmp(home, "/"));
     }
 }
 
@@ -144,9 +146,6 @@ static void read_only(void)
     CHECK_OK(mount("none", "m", "tmpfs", 0, NULL));
     write_file("m/f", "x", 0666);
     NEED(mkdir("m/d", 0777) == 0 && mkfifo("m/fifo", 0666) == 0);
-    int writer = open("m/f", O_RDWR);
-    CHECK_ERR(mount("none", "m", NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY); /* somebody writes */
-    CHECK_OK(close(writer));
     CHECK_OK(mount("none", "m", NULL, MS_REMOUNT | MS_RDONLY, NULL));
     CHECK_ERR(open("m/f", O_RDWR), EROFS);
     CHECK_ERR(open("m/f", O_RDONLY | O_TRUNC), EROFS);
@@ -221,12 +220,25 @@ static void taken_away(void)
     CHECK_ERR(umount("m"), EBUSY); /* something is mounted below */
     CHECK_EXITED(CHILD_STATUS(NEED(chdir("m/sub") == 0); CHECK_ERR(umount("/proc/self/cwd"), EBUSY)), 0);
     CHECK_OK(umount("m/sub"));
-    CHECK_ERR(umount2("m", MNT_EXPIRE), EAGAIN);
-    CHECK_OK(umount2("m", MNT_EXPIRE)); /* not used between the two */
+    CHECK_OK(umount("m"));
     NEED(symlink("m", "l") == 0);
     CHECK_OK(mount("none", "l", "tmpfs", 0, NULL)); /* links are followed */
     CHECK_ERR(umount2("l", UMOUNT_NOFOLLOW), EINVAL);
     CHECK_OK(umount2("l", 0));
+}
+
+static void busy_and_expiring(void)
+{
+    alone();
+    NEED(mkdir("m", 0755) == 0);
+    CHECK_OK(mount("none", "m", "tmpfs", 0, NULL));
+    NEED(mkdir("m/in", 0755) == 0);
+    CHECK_ERR(mount("m", "m/in", NULL, MS_MOVE, NULL), ELOOP);
+    int writer = make_file("m/f", "x", 1, 0600);
+    CHECK_ERR(mount("none", "m", NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY); /* somebody writes */
+    CHECK_OK(close(writer));
+    CHECK_ERR(umount2("m", MNT_EXPIRE), EAGAIN);
+    CHECK_OK(umount2("m", MNT_EXPIRE)); /* not used between the two */
 }
 
 static void moved(void)
@@ -239,7 +251,6 @@ static void moved(void)
     CHECK_OK(mount("a", "b", NULL, MS_MOVE, NULL));
     CHECK(!is_there("a/f") && is_there("b/f"));
     CHECK_ERR(mount("a", "c", NULL, MS_MOVE, NULL), EINVAL); /* no mount */
-    CHECK_ERR(mount("b", "b/in", NULL, MS_MOVE, NULL), ELOOP);
     CHECK_ERR(mount("b", "missing", NULL, MS_MOVE, NULL), ENOENT);
     CHECK_ERR(umount("a"), EINVAL);
     CHECK_OK(umount("b"));
@@ -267,4 +278,4 @@ static void another_root(void)
     CHECK_EXITED(CHILD_STATUS(NEED(setresuid(5000, 5000, 5000) == 0); CHECK_ERR(syscall(SYS_pivot_root, "jail", "jail/in"), EPERM)), 0);
 }
 
-CASES(CASE(mounting), CASE(size_of_tmpfs), CASE(bound), CASE(read_only), CASE(flags_of_mounts), CASE(taken_away), CASE(moved), CASE(another_root))
+CASES(CASE(mounting), CASE(size_of_tmpfs), CASE(bound), CASE(read_only), CASE(flags_of_mounts), CASE(taken_away), CASE(busy_and_expiring), CASE(moved), CASE(another_root))

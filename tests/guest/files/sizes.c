@@ -160,6 +160,7 @@ static void room(void)
         CHECK_EQ(posix_fallocate(file, 0, 3 * PAGE), 0);
     }
     CHECK_EQ(size_of("f"), 3 * PAGE);
+    CHECK_OK(fsync(file));
     CHECK(sectors_of(file) >= 24);
     CHECK_EQ(pread(file, bytes, PAGE, PAGE), PAGE);
     CHECK(is_filled(bytes, PAGE, 0));

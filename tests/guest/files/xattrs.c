@@ -13,6 +13,12 @@ static bool has_user_attributes(void)
     return setxattr("probe", "user.probe", "x", 1, 0) == 0 || errno != EOPNOTSUPP;
 }
 
+static bool is_in_memory(void)
+{
+    struct statfs system;
+    return statfs(".", &system) == 0 && system.f_type == 0x01021994;
+}
+
 static bool lists(const char *path, const char *wanted)
 {
     ssize_t length = listxattr(path, names, sizeof names);
@@ -99,6 +105,11 @@ static void who_may(void)
     NEED(mkfifo("fifo", 0666) == 0 && symlink("nowhere", "l") == 0 && mkdir("sticky", 0777) == 0 && chmod("sticky", 01777) == 0);
     bool has_user = has_user_attributes();
     write_file("f", "x", 0644);
+    if (setxattr("f", "trusted.t", "x", 1, 0) != 0) { /* Linux's tmpfs without CONFIG_TMPFS_XATTR */
+        CHECK_ERR(setxattr("f", "trusted.t", "x", 1, 0), EOPNOTSUPP);
+        CHECK(is_in_memory());
+        return;
+    }
     write_file("open", "x", 0666);
     write_file("closed", "x", 0600);
     NEED(chmod("open", 0666) == 0 && chmod(".", 0755) == 0);

@@ -49,6 +49,9 @@ pub(super) struct Errands {
     pub(super) is_stopping: AtomicBool,
 }
 
+/// How often an operation waits for a commit that frees removed files before the disk counts as full.
+const MOST_TRIES_FOR_ROOM: u32 = 4;
+
 impl Volume {
     pub(super) fn new(disk: Arc<Disk>, state: State) -> Result<Arc<Self>> {
         Ok(Arc::new(Volume {
@@ -106,11 +109,16 @@ impl Volume {
     /// # Errors
     /// What the operation says.
     pub(super) fn operate<T>(&self, mut operation: impl FnMut(&mut State) -> Outcome<T>) -> Result<T> {
+        let mut tries = MOST_TRIES_FOR_ROOM;
         loop {
             let outcome = operation(&mut self.state.lock());
             flusher::note();
             match outcome {
                 Ok(result) => return Ok(result),
+                Err(Failure::Errno(Errno::ENOSPC)) if tries > 0 && self.has_removed() => {
+                    tries -= 1;
+                    self.commit(Purpose::Durability)?;
+                }
                 Err(Failure::Errno(error)) => return Err(error),
                 Err(Failure::CommitFirst) => self.commit(Purpose::Durability)?,
             }
@@ -122,7 +130,31 @@ impl Volume {
     /// # Errors
     /// EAGAIN if there has to be a commit first.
     pub(super) fn try_operate<T>(&self, operation: impl FnOnce(&mut State) -> Outcome<T>) -> Result<T> {
-        operation(&mut self.state.lock()).map_err(give_way)
+        match operation(&mut self.state.lock()) {
+            Err(Failure::Errno(Errno::ENOSPC)) if self.has_removed() => Err(Errno::EAGAIN),
+            outcome => outcome.map_err(give_way),
+        }
+    }
+
+    /// Whether the next commit frees files that were removed. What they had in memory alone is forgotten, not written.
+    fn has_removed(&self) -> bool {
+        let mut gone = Vec::new();
+        {
+            let mut dirty = self.dirty.lock();
+            let mut at = 0;
+            while let Some(node) = dirty.get(at) {
+                let is_removed =
+                    node.shown.links.load(Ordering::Relaxed) == 0 && Arc::strong_count(node) == 1;
+                if is_removed && gone.try_reserve(1).is_ok() {
+                    gone.push(dirty.swap_remove(at));
+                } else {
+                    at += 1;
+                }
+            }
+        }
+        // Without the lock: a node that goes is noted in `released`.
+        drop(gone);
+        !self.released.lock().is_empty()
     }
 
     /// Takes the blocks from `first` on from a file, a few at a time: an operation that touches many needs much memory to

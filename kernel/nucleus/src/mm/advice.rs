@@ -169,6 +169,11 @@ impl Memory {
         self.areas.lock().map.covers(range)
     }
 
+    /// Whether any of a range is locked.
+    pub fn has_locked(&self, range: Range<u64>) -> bool {
+        self.areas.lock().map.overlapping(range).any(|area| area.is_locked)
+    }
+
     /// mlock(2) and munlock(2).
     ///
     /// # Errors
