@@ -28,7 +28,9 @@ pub(crate) fn find(bits: &[u8], from: u32, end: u32, wanted: u32) -> Option<Bits
 pub(crate) fn first_free(bits: &[u8], from: u32, end: u32) -> Option<u32> {
     let mut bit = from;
     while bit < end {
-        if bit.is_multiple_of(8) && byte(bits, bit) == Some(0xff) {
+        if bit.is_multiple_of(64) && word(bits, bit) == Some(u64::MAX) {
+            bit += 64;
+        } else if bit.is_multiple_of(8) && byte(bits, bit) == Some(0xff) {
             bit += 8;
         } else if test_bit(bits, bit) {
             bit += 1;
@@ -39,13 +41,36 @@ pub(crate) fn first_free(bits: &[u8], from: u32, end: u32) -> Option<u32> {
     None
 }
 
+/// The first byte of clear bits, eight looked at together.
 fn free_byte(bits: &[u8], from: u32, end: u32) -> Option<u32> {
-    let first = from.div_ceil(8) * 8;
-    (first..end.saturating_sub(7)).step_by(8).find(|&bit| byte(bits, bit) == Some(0))
+    const LOWEST: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = LOWEST << 7;
+    let mut at = from.div_ceil(8) * 8;
+    while at.checked_add(8)? <= end {
+        if let Some(word) = word(bits, at).filter(|_| at + 64 <= end) {
+            // Of a byte that is 0 the highest bit, and perhaps of bytes above it.
+            let clear = word.wrapping_sub(LOWEST) & !word & HIGHEST;
+            if clear != 0 {
+                return Some(at + clear.trailing_zeros() / 8 * 8);
+            }
+            at += 64;
+        } else if byte(bits, at)? == 0 {
+            return Some(at);
+        } else {
+            at += 8;
+        }
+    }
+    None
 }
 
 fn byte(bits: &[u8], bit: u32) -> Option<u8> {
     bits.get(usize::try_from(bit / 8).ok()?).copied()
+}
+
+/// The 64 bits from the byte of `bit` on.
+fn word(bits: &[u8], bit: u32) -> Option<u64> {
+    let bytes = bits.get(usize::try_from(bit / 8).ok()?..)?;
+    Some(u64::from_le_bytes(*bytes.first_chunk()?))
 }
 
 /// How many bits of the first `end` are clear.
@@ -72,6 +97,30 @@ mod tests {
         assert_eq!(find(&bits, 0, 32, 100), Some(Bits { first: 16, count: 12 }));
         assert_eq!(find(&bits, 17, 20, 100), Some(Bits { first: 17, count: 3 }));
         assert_eq!(find(&[0xff, 0xfe], 0, 16, 9), Some(Bits { first: 8, count: 1 }));
+    }
+
+    #[test]
+    fn many_bits_are_searched_as_one_by_one() {
+        let free_byte_slowly = |bits: &[u8], from: u32, end: u32| {
+            let fits = |bit: &u32| bit + 8 <= end && bits[*bit as usize / 8] == 0;
+            (from..end).filter(|bit| bit.is_multiple_of(8)).find(fits)
+        };
+        for place in 0..40_u32 {
+            for value in [0, 1, 0x7f, 0x80] {
+                let mut bits = [0xff_u8; 40];
+                bits[place as usize] = value;
+                // A byte of 1 above one of 0 must not be taken for it.
+                if let Some(next) = bits.get_mut(place as usize + 1) {
+                    *next = 1;
+                }
+                for (from, end) in [(0, 320), (1, 320), (64, 320), (100, 300), (0, 200), (8, 313)] {
+                    let found = free_byte(&bits, from, end);
+                    assert_eq!(found, free_byte_slowly(&bits, from, end), "{place} {value} {from}..{end}");
+                    let first = (from..end).find(|&bit| !test_bit(&bits, bit));
+                    assert_eq!(first_free(&bits, from, end), first, "{place} {value} {from}..{end}");
+                }
+            }
+        }
     }
 
     #[test]

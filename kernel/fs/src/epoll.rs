@@ -1,18 +1,25 @@
 //! epoll(7): many files watched at once.
 //!
-//! The list of what is watched is under a sleeping lock (rank `Epoll`); a wait stands in the queues of all files and looks
-//! at each when it is woken. An edge is something new of what is watched for ([`File::changes`]) since the last report.
+//! The list of what is watched is under a sleeping lock (rank `Epoll`). The queues of each file tell its watch of every
+//! wake-up, from whatever place that comes; the watch marks its entry and wakes who waits for the instance. So a wait looks
+//! at entries that are marked and at no others. An edge is something new of what is watched for ([`File::changes`]) since
+//! the last report.
+
+mod marks;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
+use core::ops::Range;
 
 use abi::file::{POLLERR, POLLHUP, POLLIN, POLLOUT};
 use abi::{Errno, Result};
 use hal::rank;
-use nucleus::sched::{Mutex, Wait, WaitQueue, block_until_any};
+use nucleus::sched::{Listener, Mutex, Wait, WaitQueue};
 use nucleus::vfs::file::Seeking;
 use nucleus::vfs::{Events, File, OpenFile};
+
+use self::marks::{Mark, Marks};
 
 /// `EPOLLONESHOT`.
 const ONE_SHOT: u32 = 1 << 30;
@@ -46,12 +53,48 @@ struct Watched {
     seen: Option<u64>,
     /// One-shot and fired.
     is_spent: bool,
+    /// The queues of the file know it, as long as it exists.
+    watch: Arc<Watch>,
+}
+
+/// What is told of wake-ups: it may be told from an interrupt, so it has only what that needs.
+struct Watch {
+    mark: Mark,
+    changed: Arc<WaitQueue>,
+}
+
+impl Listener for Watch {
+    fn woken(&self) {
+        self.mark.set();
+        self.changed.wake_all();
+    }
 }
 
 /// An epoll instance.
 pub struct Epoll {
-    watched: Mutex<Vec<Watched>, rank::Epoll>,
-    changed: WaitQueue,
+    state: Mutex<State, rank::Epoll>,
+    changed: Arc<WaitQueue>,
+}
+
+struct State {
+    /// By number of the mark.
+    watched: Vec<Option<Watched>>,
+    /// What may be ready.
+    marks: Marks,
+    /// Where the next look begins, so that all have their turn.
+    start: usize,
+}
+
+/// An entry that was marked.
+struct Candidate {
+    place: usize,
+    file: Arc<OpenFile>,
+    wanted: u32,
+}
+
+/// Places that a look has still to go through: from one to the end, then from the first to another.
+struct Round {
+    parts: [Range<usize>; 2],
 }
 
 /// What epoll_ctl(2) does.
@@ -68,7 +111,8 @@ pub enum Control {
 impl Epoll {
     /// Watches nothing.
     pub fn new() -> Arc<Self> {
-        Arc::new(Epoll { watched: Mutex::new(Vec::new()), changed: WaitQueue::new() })
+        let state = State { watched: Vec::new(), marks: Marks::new(), start: 0 };
+        Arc::new(Epoll { state: Mutex::new(state), changed: Arc::new(WaitQueue::new()) })
     }
 
     /// epoll_ctl(2).
@@ -84,31 +128,27 @@ impl Epoll {
             Control::Modify(wanted) if wanted.events & EXCLUSIVE != 0 => return Err(Errno::EINVAL),
             _ => {}
         }
-        let mut watched = self.watched.lock();
-        watched.retain(|entry| entry.file.strong_count() != 0);
-        let place = watched
-            .iter()
-            .position(|entry| entry.fd == fd && core::ptr::eq(entry.file.as_ptr(), Arc::as_ptr(file)));
+        let mut state = self.state.lock();
+        let place = state.find(fd, file);
         match (control, place) {
             (Control::Add(_), Some(_)) => return Err(Errno::EEXIST),
-            (Control::Add(wanted), None) => {
-                watched.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                let file = Arc::downgrade(file);
-                watched.push(Watched { fd, file, wanted, seen: None, is_spent: false });
-            }
+            (Control::Add(wanted), None) => state.add(fd, file, wanted, &self.changed)?,
             (_, None) => return Err(Errno::ENOENT),
             (Control::Modify(wanted), Some(place)) => {
-                let entry = &mut watched[place];
+                let Some(entry) = state.entry(place) else { return Err(Errno::ENOENT) };
                 if entry.wanted.events & EXCLUSIVE != 0 {
                     return Err(Errno::EINVAL);
                 }
                 (entry.wanted, entry.seen, entry.is_spent) = (wanted, None, false);
+                entry.watch.mark.set();
             }
             (Control::Delete, Some(place)) => {
-                watched.remove(place);
+                if let Some(slot) = state.watched.get_mut(place) {
+                    *slot = None;
+                }
             }
         }
-        drop(watched);
+        drop(state);
         self.changed.wake_all();
         Ok(())
     }
@@ -118,85 +158,141 @@ impl Epoll {
     /// # Errors
     /// As `block_until`; EAGAIN if there is none and it must not wait.
     pub fn wait(&self, wait: Wait, most: usize) -> Result<Vec<Event>> {
-        loop {
-            let files: Vec<Arc<OpenFile>> =
-                self.watched.lock().iter().filter_map(|entry| entry.file.upgrade()).collect();
-            let before = self.changed.signals();
-            let outcome = block_until_any(
-                wait,
-                |visit| {
-                    visit(&self.changed);
-                    files.iter().for_each(|file| file.file().for_each_queue(visit));
-                },
-                || {
-                    let events = self.collect(most)?;
-                    // What is watched has changed: the wait must stand in other queues.
-                    if events.is_empty() && self.changed.signals() == before {
-                        return Err(Errno::EAGAIN);
-                    }
-                    Ok(events)
-                },
-            )?;
-            if !outcome.is_empty() {
-                return Ok(outcome);
-            }
-        }
+        self.changed.block_until(wait, || {
+            let events = self.collect(most)?;
+            if events.is_empty() { Err(Errno::EAGAIN) } else { Ok(events) }
+        })
     }
 
-    /// The files that are watched, and what for, those left out that have fired and are not armed again. Files are asked
-    /// without the lock: one of them may be another instance.
-    fn armed(&self) -> Vec<(Arc<OpenFile>, u32)> {
-        let watched = self.watched.lock();
-        let armed = watched.iter().filter(|entry| !entry.is_spent);
-        armed.filter_map(|entry| Some((entry.file.upgrade()?, entry.wanted.events))).collect()
-    }
-
+    /// Looks at what is marked. Files are asked without the lock: one of them may be another instance. A mark is taken
+    /// before its file is asked, so what comes meanwhile marks it again.
     fn collect(&self, most: usize) -> Result<Vec<Event>> {
-        let mut ready = Vec::new();
-        for (file, wanted) in self.armed() {
-            let events = ready_events(&file, wanted);
-            if events != 0 {
-                let [low, high, ..] = (wanted | u32::from(POLLERR | POLLHUP)).to_le_bytes();
-                let signals = file.file().changes(Events(u16::from_le_bytes([low, high])));
-                ready.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                ready.push((file, events, signals));
-            }
-        }
         let mut found = Vec::new();
-        if ready.is_empty() {
-            return Ok(found);
-        }
-        let mut watched = self.watched.lock();
-        for entry in watched.iter_mut() {
-            if found.len() == most {
-                break;
+        let mut is_left = false;
+        // Outlives each lock: its file may be closed by now, and go with it.
+        let mut looked_at = None;
+        let mut state = self.state.lock();
+        let mut round = state.round();
+        while found.len() < most {
+            let Some(next) = state.next(&mut round) else { break };
+            drop(state);
+            let &mut Candidate { place, ref file, wanted } = looked_at.insert(next);
+            let events = ready_events(file, wanted);
+            let is_edge = events != 0 && wanted & EDGE != 0;
+            let changes = if is_edge { file.file().changes(always_and(wanted)) } else { 0 };
+            let has_room = found.try_reserve(1);
+            state = self.state.lock();
+            if events == 0 {
+                continue;
             }
-            let state = ready.iter().find(|(file, ..)| core::ptr::eq(entry.file.as_ptr(), Arc::as_ptr(file)));
-            if let Some(&(_, events, signals)) = state
-                && let Some(events) = entry.report(events, signals)
-            {
-                found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            // Where the next look begins.
+            state.start = place + 1;
+            let is_it = |entry: &&mut Watched| core::ptr::eq(entry.file.as_ptr(), Arc::as_ptr(file));
+            let Some(entry) = state.entry(place).filter(is_it) else { continue };
+            if has_room.is_err() {
+                entry.watch.mark.set();
+                return if found.is_empty() { Err(Errno::ENOMEM) } else { Ok(found) };
+            }
+            if entry.wanted.events & EDGE == 0 {
+                entry.watch.mark.set();
+                is_left = true;
+            }
+            if let Some(events) = entry.report(events, changes) {
                 found.push(Event { events, data: entry.wanted.data });
             }
         }
-        // Those reported go behind the others, so that all have their turn.
-        if found.len() == most && most < watched.len() {
-            watched.rotate_left(most);
+        drop(state);
+        // Others may have looked while the mark was taken.
+        if is_left && !self.changed.is_empty() {
+            self.changed.wake_one();
         }
         Ok(found)
     }
 
+    /// The files that are watched.
+    fn files(&self) -> Vec<Arc<OpenFile>> {
+        self.state.lock().watched.iter().flatten().filter_map(|entry| entry.file.upgrade()).collect()
+    }
+
     fn depth(&self) -> u32 {
-        let inner: Vec<Arc<OpenFile>> =
-            self.watched.lock().iter().filter_map(|entry| entry.file.upgrade()).collect();
-        1 + inner.iter().filter_map(|file| of(file)).map(Epoll::depth).max().unwrap_or(0)
+        1 + self.files().iter().filter_map(|file| of(file)).map(Epoll::depth).max().unwrap_or(0)
     }
 
     fn watches(&self, other: &Epoll) -> bool {
-        let inner: Vec<Arc<OpenFile>> =
-            self.watched.lock().iter().filter_map(|entry| entry.file.upgrade()).collect();
         core::ptr::eq(self, other)
-            || inner.iter().filter_map(|file| of(file)).any(|epoll| epoll.watches(other))
+            || self.files().iter().filter_map(|file| of(file)).any(|epoll| epoll.watches(other))
+    }
+}
+
+impl State {
+    fn entry(&mut self, place: usize) -> Option<&mut Watched> {
+        self.watched.get_mut(place)?.as_mut()
+    }
+
+    /// The place of a file; those that are closed go.
+    fn find(&mut self, fd: i32, file: &Arc<OpenFile>) -> Option<usize> {
+        let is_it = |entry: &Watched| entry.fd == fd && core::ptr::eq(entry.file.as_ptr(), Arc::as_ptr(file));
+        let mut found = None;
+        for (place, slot) in self.watched.iter_mut().enumerate() {
+            match slot {
+                Some(entry) if entry.file.strong_count() == 0 => *slot = None,
+                Some(entry) if is_it(entry) => found = Some(place),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Watches another file. It counts as marked: nobody knows how it is.
+    fn add(&mut self, fd: i32, file: &Arc<OpenFile>, wanted: Event, changed: &Arc<WaitQueue>) -> Result<()> {
+        let free = self.watched.iter().position(Option::is_none);
+        let place = free.unwrap_or(self.watched.len());
+        self.watched.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let watch = Arc::new(Watch { mark: self.marks.mark(place)?, changed: changed.clone() });
+        let listener: Arc<dyn Listener> = watch.clone();
+        let mut listening = Ok(());
+        file.file().for_each_queue(&mut |queue| {
+            listening = listening.and_then(|()| queue.listen(Arc::downgrade(&listener)));
+        });
+        listening?;
+        watch.mark.set();
+        let entry = Watched { fd, file: Arc::downgrade(file), wanted, seen: None, is_spent: false, watch };
+        match self.watched.get_mut(place) {
+            Some(slot) => *slot = Some(entry),
+            None => self.watched.push(Some(entry)),
+        }
+        Ok(())
+    }
+
+    /// All places, once each.
+    fn round(&self) -> Round {
+        let len = self.watched.len();
+        let start = if self.start < len { self.start } else { 0 };
+        Round { parts: [start..len, 0..start] }
+    }
+
+    /// Takes the next mark of a round that stands for an open file; those of others are dropped.
+    fn next(&mut self, round: &mut Round) -> Option<Candidate> {
+        for part in &mut round.parts {
+            while let Some(place) = self.marks.take_first(part.clone()) {
+                part.start = place + 1;
+                let Some(entry) = self.watched.get(place).and_then(Option::as_ref) else { continue };
+                if !entry.is_spent
+                    && let Some(file) = entry.file.upgrade()
+                {
+                    return Some(Candidate { place, file, wanted: entry.wanted.events });
+                }
+            }
+            part.start = part.end;
+        }
+        None
+    }
+
+    /// The files that are marked and not spent, with what they are watched for; the marks stay.
+    fn marked(&self) -> Vec<(Arc<OpenFile>, u32)> {
+        let marked = self.watched.iter().flatten();
+        let marked = marked.filter(|entry| !entry.is_spent && entry.watch.mark.is_set());
+        marked.filter_map(|entry| Some((entry.file.upgrade()?, entry.wanted.events))).collect()
     }
 }
 
@@ -224,7 +320,13 @@ fn check_watchable(epoll: &Epoll, file: &OpenFile) -> Result<()> {
 
 /// What of `wanted`, and of what is always told, is true of a file.
 fn ready_events(file: &OpenFile, wanted: u32) -> u32 {
-    u32::from(file.ready().0) & (wanted | u32::from(POLLERR | POLLHUP))
+    u32::from(file.ready().0) & u32::from(always_and(wanted).0)
+}
+
+/// What a file is asked about: what is wanted, and what is always told.
+fn always_and(wanted: u32) -> Events {
+    let [low, high, ..] = (wanted | u32::from(POLLERR | POLLHUP)).to_le_bytes();
+    Events(u16::from_le_bytes([low, high]))
 }
 
 impl Watched {
@@ -244,15 +346,13 @@ impl Watched {
 
 impl File for Epoll {
     fn ready(&self) -> Events {
-        let is_ready = self.armed().iter().any(|(file, wanted)| ready_events(file, *wanted) != 0);
+        let marked = self.state.lock().marked();
+        let is_ready = marked.iter().any(|(file, wanted)| ready_events(file, *wanted) != 0);
         Events(if is_ready { POLLIN } else { 0 })
     }
 
     fn for_each_queue(&self, visit: &mut dyn FnMut(&WaitQueue)) {
         visit(&self.changed);
-        let files: Vec<Arc<OpenFile>> =
-            self.watched.lock().iter().filter_map(|entry| entry.file.upgrade()).collect();
-        files.iter().for_each(|file| file.file().for_each_queue(visit));
     }
 
     fn seeking(&self) -> Seeking {

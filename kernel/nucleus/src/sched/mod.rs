@@ -19,7 +19,7 @@ pub use cpu::{current, preempt, run_other, set_affinity, set_budget, set_policy,
 pub use mutex::Mutex;
 pub use thread::{Owner, Thread, ThreadId};
 pub use timer::{sleep_ns, sleep_until};
-pub use wait::{Wait, WaitQueue, block_until_any};
+pub use wait::{Listener, Wait, WaitQueue, block_until_any};
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
 //! Wait queues, and the one place where everything that can sleep sleeps.
 //!
 //! [`WaitQueue::block_until`], and [`block_until_any`] for several queues, takes pure logic that says EAGAIN for "not yet"; it alone knows non-blocking files,
-//! timeouts and interruption. Lock: rank `WaitQueue`; threads are taken out under it and woken after it, and nothing
-//! allocates under it.
+//! timeouts and interruption. A [`Listener`] is told of every wake-up without waiting. Lock: rank `WaitQueue`; threads are
+//! taken out under it and woken after it, listeners are told after it, and nothing allocates under it.
 
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{Errno, Result};
@@ -19,8 +20,21 @@ use super::timer::WakeTimer;
 
 /// Threads waiting for one thing.
 pub struct WaitQueue {
-    waiters: Lock<VecDeque<Arc<Thread>>, rank::WaitQueue>,
+    queued: Lock<Queued, rank::WaitQueue>,
     signals: AtomicU64,
+}
+
+struct Queued {
+    waiters: VecDeque<Arc<Thread>>,
+    /// A place never moves, so that none is passed over while they are told.
+    listeners: Vec<Weak<dyn Listener>>,
+}
+
+/// Who wants to know of every wake-up of a queue, whether anybody waits or not.
+pub trait Listener: Send + Sync {
+    /// Called without the queue's lock, but perhaps from an interrupt and with other locks held: it notes that something
+    /// came, and wakes.
+    fn woken(&self);
 }
 
 /// How a caller wants to wait.
@@ -66,7 +80,8 @@ impl Wait {
 impl WaitQueue {
     /// Nobody waits.
     pub const fn new() -> Self {
-        WaitQueue { waiters: Lock::new(VecDeque::new()), signals: AtomicU64::new(0) }
+        let queued = Queued { waiters: VecDeque::new(), listeners: Vec::new() };
+        WaitQueue { queued: Lock::new(queued), signals: AtomicU64::new(0) }
     }
 
     /// Tries, and while the answer is EAGAIN waits for a wake-up and tries again.
@@ -81,22 +96,81 @@ impl WaitQueue {
     /// Wakes the thread that waits longest. Says whether there was one.
     pub fn wake_one(&self) -> bool {
         self.signals.fetch_add(1, Ordering::Release);
-        self.wake_first()
-    }
-
-    fn wake_first(&self) -> bool {
-        let Some(thread) = self.waiters.lock().pop_front() else { return false };
+        let (first, has_listeners) = {
+            let mut queued = self.queued.lock();
+            (queued.waiters.pop_front(), !queued.listeners.is_empty())
+        };
+        if has_listeners {
+            self.tell_listeners();
+        }
+        let Some(thread) = first else { return false };
         thread.count_wakeup();
         unpark(&thread);
         true
     }
 
+    fn wake_first(&self) {
+        let Some(thread) = self.queued.lock().waiters.pop_front() else { return };
+        thread.count_wakeup();
+        unpark(&thread);
+    }
+
     /// Wakes all that wait now: those who look, find nothing and wait again meanwhile would keep this going for ever.
     pub fn wake_all(&self) {
         self.signals.fetch_add(1, Ordering::Release);
-        let count = self.waiters.lock().len();
+        let (count, has_listeners) = {
+            let queued = self.queued.lock();
+            (queued.waiters.len(), !queued.listeners.is_empty())
+        };
+        if has_listeners {
+            self.tell_listeners();
+        }
         for _ in 0..count {
             self.wake_first();
+        }
+    }
+
+    #[cold]
+    fn tell_listeners(&self) {
+        let mut place = 0;
+        loop {
+            let Some(listener) = self.queued.lock().listeners.get(place).cloned() else { return };
+            if let Some(listener) = listener.upgrade() {
+                listener.woken();
+            }
+            place += 1;
+        }
+    }
+
+    /// Tells `listener` of every wake-up from now on, as long as it exists.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn listen(&self, listener: Weak<dyn Listener>) -> Result<()> {
+        loop {
+            let mut queued = self.queued.lock();
+            let listeners = &mut queued.listeners;
+            if let Some(place) = listeners.iter_mut().find(|known| known.strong_count() == 0) {
+                let gone = core::mem::replace(place, listener);
+                drop(queued);
+                drop(gone);
+                return Ok(());
+            }
+            if listeners.len() < listeners.capacity() {
+                listeners.push(listener);
+                return Ok(());
+            }
+            let wanted = (listeners.len() * 2).max(1);
+            drop(queued);
+            let mut larger = Vec::new();
+            larger.try_reserve_exact(wanted).map_err(|_| Errno::ENOMEM)?;
+            let mut queued = self.queued.lock();
+            if larger.capacity() > queued.listeners.len() {
+                larger.append(&mut queued.listeners);
+                core::mem::swap(&mut queued.listeners, &mut larger);
+            }
+            drop(queued);
+            drop(larger);
         }
     }
 
@@ -107,26 +181,27 @@ impl WaitQueue {
 
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
-        self.waiters.lock().is_empty()
+        self.queued.lock().waiters.is_empty()
     }
 
     fn register(&self, me: &Arc<Thread>) -> Result<()> {
         loop {
-            let mut waiters = self.waiters.lock();
+            let mut queued = self.queued.lock();
+            let waiters = &mut queued.waiters;
             if waiters.len() < waiters.capacity() {
                 waiters.push_back(me.clone());
                 return Ok(());
             }
             let wanted = (waiters.len() + 1).next_power_of_two().max(4);
-            drop(waiters);
+            drop(queued);
             let mut larger = VecDeque::new();
             larger.try_reserve_exact(wanted).map_err(|_| Errno::ENOMEM)?;
-            let mut waiters = self.waiters.lock();
-            if larger.capacity() > waiters.len() {
-                larger.extend(waiters.drain(..));
-                core::mem::swap(&mut *waiters, &mut larger);
+            let mut queued = self.queued.lock();
+            if larger.capacity() > queued.waiters.len() {
+                larger.extend(queued.waiters.drain(..));
+                core::mem::swap(&mut queued.waiters, &mut larger);
             }
-            drop(waiters);
+            drop(queued);
             drop(larger);
         }
     }
@@ -134,7 +209,7 @@ impl WaitQueue {
     /// Takes a thread out; says whether it was still in.
     fn unregister(&self, me: &Arc<Thread>) -> bool {
         let found = {
-            let mut waiters = self.waiters.lock();
+            let waiters = &mut self.queued.lock().waiters;
             let place = waiters.iter().position(|waiter| Arc::ptr_eq(waiter, me));
             place.and_then(|place| waiters.remove(place))
         };
