@@ -16,6 +16,7 @@ mod last_words;
 mod loader_errors;
 mod process;
 mod programs;
+mod sysfs;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         others.collect(),
         boot::tests(),
         disks::tests(),
+        sysfs::tests(),
         guest_programs::tests(),
         bad_input::tests(),
         last_words::tests(),

@@ -45,7 +45,7 @@ const ROWS: &[Row] = &[
     shown("diskstats", disks::diskstats),
     constant!(
         "filesystems",
-        b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tmqueue\nnodev\tramfs\n\text2\n"
+        b"nodev\tsysfs\nnodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tmqueue\nnodev\tramfs\n\text2\n"
     ),
     shown("interrupts", interrupts),
     shown("loadavg", loadavg),

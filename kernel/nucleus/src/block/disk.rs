@@ -51,7 +51,7 @@ impl Family {
     }
 
     /// Numbers for each disk: itself and its partitions.
-    const fn minors(self) -> u32 {
+    pub const fn minors(self) -> u32 {
         match self {
             Family::Virtio | Family::Scsi => 16,
             Family::Loop | Family::Ram => 1,
