@@ -22,7 +22,7 @@ FORCE:
 
 export PROFILE
 
-.PHONY: help run-qemu build initramfs esp iso check test test-process bench gdb reproducible clean
+.PHONY: help run-qemu build initramfs rootfs esp iso check test test-process bench gdb reproducible clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ build: build/toolchain.mk ## Build the kernel: build/nacre.elf (symbols for debu
 
 initramfs: build/toolchain.mk ## Build the initial file system: build/initramfs.cpio
 	@scripts/build-initramfs build/initramfs.cpio
+
+rootfs: need-checking need-programs ## Build a root disk with busybox: build/rootfs.img (run it: ROOT_DISK=build/rootfs.img make run-qemu)
+	@scripts/build-rootfs build/rootfs.img
 
 esp: need-images build initramfs ## Build the UEFI disk: build/esp.img (LIMINE_DIR=... packs a real Limine)
 	@scripts/make-esp

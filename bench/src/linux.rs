@@ -9,11 +9,17 @@ use crate::{Result, command, package};
 /// Depends on whichever image is the newest.
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
 const FOLDER: &str = "build/linux";
+/// What Debian's cloud kernel needs to use a virtio disk, in the order they need each other; ext4 is built in.
+pub(crate) const MODULES: [&str; 6] =
+    ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"];
+const MODULE_FOLDERS: [&str; 2] = ["kernel/drivers/virtio", "kernel/drivers/block"];
 
 /// A Linux kernel on disk.
 pub(crate) struct Linux {
     pub(crate) version: String,
     pub(crate) kernel: PathBuf,
+    /// The folder of [`MODULES`].
+    pub(crate) modules: PathBuf,
 }
 
 /// Finds the newest kernel that apt knows, and downloads it unless an earlier run did. When apt knows none,
@@ -24,16 +30,27 @@ pub(crate) fn fetch() -> Result<Linux> {
         Err(error) => return cached().ok_or(error),
     };
     let linux = newest.unpacked();
-    if linux.kernel.exists() {
+    if linux.is_complete() {
         return Ok(linux);
     }
     eprintln!("bench: downloading {} {} (not installed, only unpacked)", newest.package, newest.version);
-    match download(&newest, &linux.kernel) {
+    match download(&newest, &linux) {
         Ok(()) => Ok(linux),
         Err(error) => cached().ok_or(format!(
             "Linux is needed to compare with, and it cannot be downloaded: {error}. \
              Is the network up? Without Linux: --nacre-only."
         )),
+    }
+}
+
+impl Linux {
+    fn is_complete(&self) -> bool {
+        self.kernel.exists() && MODULES.iter().all(|name| self.module(name).exists())
+    }
+
+    /// The file of a module.
+    pub(crate) fn module(&self, name: &str) -> PathBuf {
+        self.modules.join(format!("{name}.ko"))
     }
 }
 
@@ -47,7 +64,8 @@ struct Image {
 impl Image {
     fn unpacked(&self) -> Linux {
         let kernel = Path::new(FOLDER).join(format!("{}.vmlinuz", self.version));
-        Linux { version: self.version.clone(), kernel }
+        let modules = Path::new(FOLDER).join(format!("{}.modules", self.version));
+        Linux { version: self.version.clone(), kernel, modules }
     }
 }
 
@@ -68,12 +86,30 @@ fn parse_package(text: &str) -> Option<Image> {
     Some(Image { package, version: field("Version")?.to_string() })
 }
 
-fn download(image: &Image, kernel: &Path) -> Result<()> {
+fn download(image: &Image, linux: &Linux) -> Result<()> {
     package::with(&format!("{}={}", image.package, image.version), |unpacked| {
         let image = package::file_named(&unpacked.join("boot"), |name| name.starts_with("vmlinuz-"))?;
-        fs::create_dir_all(FOLDER).map_err(|error| format!("cannot make {FOLDER}: {error}"))?;
-        fs::rename(&image, kernel).map_err(|error| format!("cannot move {}: {error}", image.display()))
+        let modules = &linux.modules;
+        fs::create_dir_all(modules).map_err(|error| format!("cannot make {}: {error}", modules.display()))?;
+        take_modules(unpacked, linux)?;
+        move_file(&image, &linux.kernel)
     })
+}
+
+fn take_modules(unpacked: &Path, linux: &Linux) -> Result<()> {
+    let version = package::file_named(&unpacked.join("lib/modules"), |_| true)?;
+    for name in MODULES {
+        let file = format!("{name}.ko");
+        let places = MODULE_FOLDERS.map(|folder| version.join(folder).join(&file));
+        let place = places.iter().find(|place| place.exists());
+        let place = place.ok_or(format!("the package of Linux does not hold the module {name}"))?;
+        move_file(place, &linux.module(name))?;
+    }
+    Ok(())
+}
+
+fn move_file(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|error| format!("cannot move {}: {error}", from.display()))
 }
 
 /// The kernel of an earlier run with the highest version number, when apt cannot say which is the newest.

@@ -5,18 +5,20 @@
 //! - [`command`]: programs of the host: apt, dpkg, gcc.
 //! - [`package`]: packages of Debian's, fetched and unpacked, never installed.
 //! - [`linux`]: Debian's newest cloud kernel.
+//! - [`disk`]: the ext2 disk of the rows about files.
 //! - [`programs`]: builds the guest programs and the archives both kernels boot.
 //! - [`qemu`]: one boot, from start to its last figure.
 //! - [`system`]: the three columns: which kernel, which command line.
 //! - [`kinds`]: the tables, and what each row is.
-//! - [`rows`]: what stands in the tables.
 //! - [`options`]: the command line.
+//! - [`rows`]: what stands in the tables.
 //! - [`instructions`], [`wall`], [`footprint`], [`scaling`]: fill the cells.
 //! - [`report`]: the tables as text, Markdown and JSON.
 
 #![forbid(unsafe_code)]
 
 mod command;
+mod disk;
 mod figures;
 mod footprint;
 mod instructions;
@@ -65,13 +67,13 @@ fn main() -> ExitCode {
 /// Whether every row that was asked for ran, and repeats if that was asked too.
 fn run(options: &Options) -> Result<bool> {
     enter_root()?;
-    let mut tables = Tables::new(&options.only, &options.systems);
+    let mut tables = Tables::new(options);
     let lab = prepare(options, &tables)?;
     instructions::fill(&mut tables, &lab);
     footprint::fill(&mut tables, &lab);
     let mut all_well = true;
     if options.check_repeatable {
-        let mut again = Tables::new(&options.only, &options.systems);
+        let mut again = Tables::new(options);
         instructions::fill(&mut again, &lab);
         footprint::fill(&mut again, &lab);
         let differences = tables.differences(&again);
@@ -95,7 +97,7 @@ fn enter_root() -> Result<()> {
 
 /// Builds and fetches what the boots need.
 fn prepare(options: &Options, tables: &Tables) -> Result<Lab> {
-    let programs = Programs::build(&tables.programs())?;
     let linux = options.systems.contains(&System::LinuxFast).then(linux::fetch).transpose()?;
+    let programs = Programs::build(&tables.programs(), linux.as_ref())?;
     Ok(Lab { programs, linux, systems: options.systems.clone() })
 }

@@ -1,13 +1,14 @@
 //! The command line.
 
 use crate::Result;
-use crate::kinds;
+use crate::kinds::{self, Section};
 use crate::system::System;
 
 pub(crate) const USAGE: &str = "usage: make bench, or: cargo run --release -p bench -- [OPTION]...
-  --only ROW           only rows of this name, or of the group kernel or process (more than once is allowed)
+  --only ROW           only rows of this name, or of the group kernel, process or files (more than once is allowed)
   --linux-only         do not run Nacre
   --nacre-only         do not run Linux
+  --no-wall-time       leave out the tables that a load on the host disturbs
   --check-repeatable   count instructions twice and fail when a figure differs
   --help               this text";
 
@@ -22,11 +23,17 @@ pub(crate) struct Options {
     /// Names of rows and groups; all when empty.
     pub(crate) only: Vec<String>,
     pub(crate) systems: Vec<System>,
+    pub(crate) tables: Vec<Section>,
     pub(crate) check_repeatable: bool,
 }
 
 pub(crate) fn parse(arguments: &[String]) -> Result<Request> {
-    let mut options = Options { only: Vec::new(), systems: System::ALL.to_vec(), check_repeatable: false };
+    let mut options = Options {
+        only: Vec::new(),
+        systems: System::ALL.to_vec(),
+        tables: Section::ALL.to_vec(),
+        check_repeatable: false,
+    };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -34,6 +41,7 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Request> {
             "--only" => options.only.push(row_name(words.next())?),
             "--linux-only" => options.systems.retain(|&system| system != System::Nacre),
             "--nacre-only" => options.systems.retain(|&system| system == System::Nacre),
+            "--no-wall-time" => options.tables.retain(|table| !Section::TIMED.contains(table)),
             "--check-repeatable" => options.check_repeatable = true,
             other => return Err(format!("there is no option {other}\n{USAGE}")),
         }
@@ -72,13 +80,15 @@ mod tests {
         assert_eq!(options.systems, [System::Nacre]);
         assert!(options.check_repeatable);
         assert_eq!(parsed("").unwrap().systems, System::ALL);
+        assert_eq!(parsed("").unwrap().tables, Section::ALL);
+        assert!(!parsed("--no-wall-time").unwrap().tables.contains(&Section::FileWall));
         assert_eq!(parsed("--only process").unwrap().only, ["process"]);
     }
 
     #[test]
     fn mistakes_are_named() {
         let error = |line| parsed(line).err().unwrap();
-        assert!(error("--only tea").contains("there is no row tea; rows: kernel process boot"));
+        assert!(error("--only tea").contains("there is no row tea; rows: kernel process files boot"));
         assert!(error("--only").contains("needs the name"));
         assert!(error("--fast").contains("there is no option --fast"));
         assert!(error("--linux-only --nacre-only").contains("nothing to run"));

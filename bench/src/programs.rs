@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Result, command, package};
+use crate::linux::{self, Linux};
+use crate::{Result, command, disk, package};
 
 const FOLDER: &str = "build/bench";
 
@@ -18,12 +19,22 @@ const PVH: [&str; 4] = ["-m32", "-DPVH", "-Wl,-Ttext=0x100000", "bench/guest/fir
 const BZIMAGE: [&str; 4] = ["-m32", "-Wl,--oformat=binary", "-Wl,-Ttext=0", "bench/guest/firmware.S"];
 
 /// With libc, as programs are.
-const HOSTED: [&str; 7] = ["-static", "-O2", "-s", "-pthread", "-Wall", "-Wextra", "-Werror"];
-const PROCESS_FOLDER: &str = "bench/guest/process";
-const PROCESS: [&str; 8] =
-    ["main", "measure", "calls", "processes", "switches", "signals", "memory", "pipes"];
-const SCALING: [&str; 2] = ["scaling", "measure"];
-const EXIT: [&str; 1] = ["exit"];
+const HOSTED: [&str; 8] =
+    ["-static", "-O2", "-s", "-pthread", "-Wall", "-Wextra", "-Werror", "-Ibench/guest/shared"];
+const SHARED: [&str; 2] = ["shared/rows", "shared/measure"];
+const PROCESS: [&str; 7] = [
+    "process/main",
+    "process/calls",
+    "process/processes",
+    "process/switches",
+    "process/signals",
+    "process/memory",
+    "process/pipes",
+];
+const FILES: [&str; 7] =
+    ["files/main", "files/place", "files/paths", "files/bytes", "files/waiting", "files/disk", "files/trees"];
+const SCALING: [&str; 2] = ["process/scaling", "shared/measure"];
+const EXIT: [&str; 1] = ["process/exit"];
 
 /// Linux opens /dev/console for process 1 and knows devices only from the archive.
 const DEVICES: &str = "dir /dev 755 0 0
@@ -48,6 +59,8 @@ pub(crate) enum Program {
     Init,
     /// `bench/guest/process/main.c`: processes.
     Process,
+    /// `bench/guest/files/main.c`: files, with a disk.
+    Files,
     /// `bench/guest/process/scaling.c`: two CPUs.
     Scaling,
     /// `bench/guest/process/prompt.sh`: the shell's prompt.
@@ -59,6 +72,7 @@ impl Program {
         match self {
             Self::Init => "init",
             Self::Process => "process",
+            Self::Files => "files",
             Self::Scaling => "scaling",
             Self::Prompt => "prompt",
         }
@@ -69,41 +83,49 @@ impl Program {
     pub(crate) const fn memory_mib(self) -> u32 {
         match self {
             Self::Init | Self::Prompt => 256,
-            Self::Process | Self::Scaling => 1024,
+            Self::Process | Self::Files | Self::Scaling => 1024,
         }
     }
 
-    fn manifest(self) -> String {
+    /// What stands in its archive; modules of Linux where the program needs them.
+    fn manifest(self, linux: Option<&Linux>) -> String {
         let name = self.name();
         match self {
             Self::Init => format!("{DEVICES}file /init 755 0 0 {FOLDER}/{name}\n"),
             Self::Process | Self::Scaling => {
                 format!("{DEVICES}{SHELL}{EXIT_FILE}file /init 755 0 0 {FOLDER}/{name}\n")
             }
-            Self::Prompt => format!("{DEVICES}{SHELL}file /init 755 0 0 {PROCESS_FOLDER}/{name}.sh\n"),
+            Self::Files => {
+                let modules = linux.map(modules).unwrap_or_default();
+                format!("{DEVICES}{SHELL}{modules}file /init 755 0 0 {FOLDER}/{name}\n")
+            }
+            Self::Prompt => {
+                format!("{DEVICES}{SHELL}file /init 755 0 0 bench/guest/process/{name}.sh\n")
+            }
         }
     }
 
-    fn build(self) -> Result<PathBuf> {
+    fn build(self, linux: Option<&Linux>) -> Result<PathBuf> {
         let output = Path::new(FOLDER).join(self.name());
         match self {
             Self::Init => compile(&output, &[&BARE, &INIT])?,
-            Self::Process => compile_hosted(&output, &PROCESS)?,
-            Self::Scaling => compile_hosted(&output, &SCALING)?,
+            Self::Process => compile_hosted(&output, &[&PROCESS, &SHARED])?,
+            Self::Files => compile_hosted(&output, &[&FILES, &SHARED])?,
+            Self::Scaling => compile_hosted(&output, &[&SCALING])?,
             Self::Prompt => {}
         }
         if self != Self::Init {
-            compile_hosted(&Path::new(FOLDER).join("exit"), &EXIT)?;
+            compile_hosted(&Path::new(FOLDER).join("exit"), &[&EXIT])?;
             fetch_busybox()?;
         }
-        self.archive()
+        self.archive(linux)
     }
 
     /// The packer is a program of this workspace; Cargo names itself in the environment of what it runs.
-    fn archive(self) -> Result<PathBuf> {
+    fn archive(self, linux: Option<&Linux>) -> Result<PathBuf> {
         let (manifest, output) =
             (Path::new(FOLDER).join("manifest"), Path::new(FOLDER).join(format!("{}.cpio", self.name())));
-        fs::write(&manifest, self.manifest())
+        fs::write(&manifest, self.manifest(linux))
             .map_err(|error| format!("cannot write {}: {error}", manifest.display()))?;
         let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
         command::run(
@@ -120,6 +142,7 @@ impl Program {
 /// What was built.
 pub(crate) struct Programs {
     archives: BTreeMap<Program, PathBuf>,
+    disk: Option<PathBuf>,
     /// Prints when the firmware starts an ELF file with a PVH note.
     pub(crate) firmware_pvh: PathBuf,
     /// Prints when the firmware starts a Linux bzImage.
@@ -127,7 +150,7 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    pub(crate) fn build(wanted: &BTreeSet<Program>) -> Result<Self> {
+    pub(crate) fn build(wanted: &BTreeSet<Program>, linux: Option<&Linux>) -> Result<Self> {
         let folder = Path::new(FOLDER);
         fs::create_dir_all(folder).map_err(|error| format!("cannot make {FOLDER}: {error}"))?;
         let firmware_pvh = folder.join("firmware-pvh");
@@ -136,8 +159,15 @@ impl Programs {
         compile(&firmware_bzimage, &[&BARE, &BZIMAGE])?;
         // The firmware is booted with it, whatever else is wanted.
         let all = wanted.iter().copied().chain([Program::Init]).collect::<BTreeSet<_>>();
-        let archives = all.into_iter().map(|program| Ok((program, program.build()?)));
-        Ok(Self { archives: archives.collect::<Result<_>>()?, firmware_pvh, firmware_bzimage })
+        let archives = all.into_iter().map(|program| Ok((program, program.build(linux)?)));
+        let archives = archives.collect::<Result<_>>()?;
+        let disk = wanted.contains(&Program::Files).then(disk::make).transpose()?;
+        Ok(Self { archives, disk, firmware_pvh, firmware_bzimage })
+    }
+
+    /// The image of the disk that `program` needs.
+    pub(crate) fn disk(&self, program: Program) -> Option<&Path> {
+        self.disk.as_deref().filter(|_| program == Program::Files)
     }
 
     /// The archive with `program`.
@@ -147,13 +177,20 @@ impl Programs {
     }
 }
 
+/// Both kernels boot the same archive; only one can use these.
+fn modules(linux: &Linux) -> String {
+    let line = |name: &str| format!("file /modules/{name}.ko 644 0 0 {}\n", linux.module(name).display());
+    let files: String = linux::MODULES.iter().map(|name| line(name)).collect();
+    format!("dir /modules 755 0 0\n{files}")
+}
+
 fn compile(output: &Path, arguments: &[&[&str]]) -> Result<()> {
     let arguments = arguments.iter().copied().flatten();
     command::run(Command::new("gcc").args(arguments).arg("-o").arg(output)).map(drop)
 }
 
-fn compile_hosted(output: &Path, names: &[&str]) -> Result<()> {
-    let files = names.iter().map(|name| format!("{PROCESS_FOLDER}/{name}.c"));
+fn compile_hosted(output: &Path, names: &[&[&str]]) -> Result<()> {
+    let files = names.iter().copied().flatten().map(|name| format!("bench/guest/{name}.c"));
     command::run(Command::new("gcc").args(HOSTED).args(files).arg("-o").arg(output)).map(drop)
 }
 
@@ -169,7 +206,7 @@ fn fetch_busybox() -> Result<()> {
     });
     fetched.map_err(|error| {
         format!(
-            "busybox is needed for the process rows, and cannot be downloaded: {error}. Is the network up?"
+            "busybox is needed for the rows of processes and files, and cannot be downloaded: {error}. Is the network up?"
         )
     })
 }

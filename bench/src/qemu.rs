@@ -15,6 +15,10 @@ use crate::figures::{self, Figure};
 
 const QEMU: &str = "qemu-system-x86_64";
 const ERRORS: &str = "build/bench/qemu.log";
+/// The copy of the disk that a boot may write to.
+const DISK: &str = "build/bench/disk.img";
+/// A flush of the guest's need not reach the host's disk: it is not the host that is measured.
+const DRIVE: &str = "if=none,id=disk,format=raw,cache=unsafe,file=build/bench/disk.img";
 
 /// Everything that could differ between two runs is fixed. Without ERMS and FSRM both kernels move memory by
 /// plain loads and stores: a `rep` string instruction counts once per element in QEMU, on no real CPU.
@@ -74,6 +78,8 @@ pub(crate) struct Boot {
     pub(crate) clock: Clock,
     /// The name of the figure after which the machine is no longer needed.
     pub(crate) until: &'static str,
+    /// The image whose copy is the machine's disk.
+    pub(crate) disk: Option<PathBuf>,
 }
 
 /// What a boot came to.
@@ -145,6 +151,13 @@ impl Boot {
     /// Fails when QEMU cannot be started.
     pub(crate) fn run(&self) -> Result<Run> {
         let errors = File::create(ERRORS).map_err(|error| format!("cannot write {ERRORS}: {error}"))?;
+        if let Some(disk) = &self.disk {
+            fs::copy(disk, DISK).map_err(|error| format!("cannot copy {}: {error}", disk.display()))?;
+        }
+        let drive: &[&str] = match self.disk {
+            Some(_) => &["-drive", DRIVE, "-device", "virtio-blk-pci,drive=disk"],
+            None => &[],
+        };
         let started = Instant::now();
         let mut qemu = Command::new(QEMU)
             .args(MACHINE)
@@ -156,6 +169,7 @@ impl Boot {
             .arg(&self.initramfs)
             .args(["-append", &self.command_line])
             .args(["-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"])
+            .args(drive)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::Result;
 use crate::figures::{Figure, THOUSANDTHS};
 use crate::kinds::{self, RowKind, Section};
+use crate::options::Options;
 use crate::programs::Program;
 use crate::system::System;
 
@@ -80,9 +81,11 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// The rows named in `only`, or all. A cell that is to be filled counts as failed until it is.
-    pub(crate) fn new(only: &[String], systems: &[System]) -> Self {
-        let is_wanted = |kind: &RowKind| only.is_empty() || only.iter().any(|word| kind.is_named(word));
+    /// The rows that were asked for. A cell that is to be filled counts as failed until it is.
+    pub(crate) fn new(options: &Options) -> Self {
+        let Options { only, systems, tables, .. } = options;
+        let is_named = |kind: &RowKind| only.is_empty() || only.iter().any(|word| kind.is_named(word));
+        let is_wanted = |kind: &RowKind| tables.contains(&kind.section) && is_named(kind);
         let to_row = |kind: RowKind| {
             let cells = System::ALL.map(|system| {
                 let has_it = system == System::Nacre || kind.source.is_comparable();
@@ -164,7 +167,8 @@ mod tests {
 
     fn tables(only: &[&str], systems: &[System]) -> Tables {
         let only: Vec<String> = only.iter().map(|name| name.to_string()).collect();
-        Tables::new(&only, systems)
+        let tables = Section::ALL.to_vec();
+        Tables::new(&Options { only, systems: systems.to_vec(), tables, check_repeatable: false })
     }
 
     fn set_all(tables: &mut Tables, section: Section, values: [f64; 3]) {

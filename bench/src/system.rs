@@ -93,6 +93,7 @@ impl Lab {
             cpus: CPUS,
             clock,
             until: "end",
+            disk: self.programs.disk(program).map(Path::to_path_buf),
         })
     }
 

@@ -15,8 +15,8 @@ use crate::system::{Lab, System};
 const MS_PER_S: f64 = 1e3;
 const NS_PER_S: f64 = 1e9;
 
-/// A program, and how often it is booted: the long one less often.
-const PROGRAMS: [(Program, usize); 2] = [(Program::Init, 5), (Program::Process, 3)];
+/// A program, and how often it is booted: the long ones less often.
+const PROGRAMS: [(Program, usize); 3] = [(Program::Init, 5), (Program::Process, 3), (Program::Files, 3)];
 
 /// Fills the rows of [`Section::TIMED`].
 pub(crate) fn fill(tables: &mut Tables, lab: &Lab) {

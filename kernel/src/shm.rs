@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use abi::file::O_RDWR;
 use abi::{Errno, Result};
@@ -18,12 +19,6 @@ pub(crate) fn memory_file(name: &[u8], may_seal: bool) -> Result<Arc<OpenFile>> 
     let sealing = if may_seal { Sealing::Allowed } else { Sealing::Forbidden };
     let (inode, file) = tmpfs::anonymous(&label, sealing)?;
     Ok(OpenFile::in_memory(inode, file, &label, O_RDWR))
-}
-
-/// A file for O_TMPFILE.
-pub(crate) fn unnamed_file(flags: u32) -> Result<Arc<OpenFile>> {
-    let (inode, file) = tmpfs::anonymous(b"#unnamed", Sealing::Forbidden)?;
-    Ok(OpenFile::in_memory(inode, file, b"/#unnamed (deleted)", flags))
 }
 
 /// The pages of a shared anonymous mapping.
@@ -43,6 +38,17 @@ pub(crate) fn cut(attributes: &Attributes, size: u64) {
         // Without memory to split a large page the rest stays mapped; files are mapped in small ones.
         let _ = memory.cut_file((attributes.device, attributes.number), size);
     });
+}
+
+/// Pages of a file are others now: who maps it shared gets them.
+pub(crate) fn replaced(attributes: &Attributes, range: &Range<u64>) {
+    let identity = (attributes.device, attributes.number);
+    if nucleus::vfs::busy::is_mapped(identity) {
+        // As in `cut`.
+        mappers::for_each(|memory| {
+            let _ = memory.forget_shared(identity, range);
+        });
+    }
 }
 
 /// Adds seals (fcntl(2): F_ADD_SEALS).

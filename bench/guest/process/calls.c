@@ -1,5 +1,6 @@
 /* System calls that do next to nothing. */
 #include "measure.h"
+#include "tables.h"
 
 #include <errno.h>
 #include <sys/syscall.h>

@@ -1,6 +1,7 @@
 /* Page faults and mappings. */
 #define _GNU_SOURCE
 #include "measure.h"
+#include "tables.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* Bytes and words between two processes or threads: pipes, futexes. */
 #define _GNU_SOURCE
 #include "measure.h"
+#include "tables.h"
 
 #include <linux/futex.h>
 #include <pthread.h>

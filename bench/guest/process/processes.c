@@ -1,6 +1,7 @@
 /* Processes and threads: from making one to waiting for its end. */
 #define _GNU_SOURCE
 #include "measure.h"
+#include "tables.h"
 
 #include <pthread.h>
 #include <stdio.h>

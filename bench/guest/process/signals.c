@@ -1,6 +1,7 @@
 /* Signals: installing a handler, and getting there and back. */
 #define _GNU_SOURCE
 #include "measure.h"
+#include "tables.h"
 
 #include <signal.h>
 #include <sys/mman.h>

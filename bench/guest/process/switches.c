@@ -4,6 +4,7 @@
  * with a pipe to itself, is subtracted; the rest of a hop is the switch.
  */
 #include "measure.h"
+#include "tables.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -3,10 +3,11 @@
 //! No lock: each value stands for itself. Who reads while another changes several sees some of them changed, as on
 //! Linux.
 
-use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use abi::time::Timespec;
 use nucleus::clock;
+use nucleus::vfs::inode::Nameable;
 use nucleus::vfs::{Attributes, Change, FileKind, NewNode};
 
 /// Linux's relatime: a time of access older than a day is noted anew.
@@ -30,6 +31,8 @@ pub(crate) struct Shown {
     user: AtomicU32,
     group: AtomicU32,
     pub(crate) links: AtomicU32,
+    /// It was made without a name and may be given one.
+    is_nameable: AtomicBool,
     pub(crate) size: AtomicU64,
     /// What it takes, in units of 512 bytes.
     pub(crate) sectors: AtomicU64,
@@ -68,6 +71,7 @@ impl Shown {
             permissions: AtomicU32::new(new.permissions & 0o7777),
             user: AtomicU32::new(new.user),
             group: AtomicU32::new(new.group),
+            is_nameable: AtomicBool::new(false),
             links: AtomicU32::new(if new.kind == FileKind::Directory { 2 } else { 1 }),
             size: AtomicU64::new(0),
             sectors: AtomicU64::new(0),
@@ -107,6 +111,7 @@ impl Shown {
             permissions: AtomicU32::new(attributes.permissions),
             user: AtomicU32::new(attributes.user),
             group: AtomicU32::new(attributes.group),
+            is_nameable: AtomicBool::new(false),
             links: AtomicU32::new(attributes.links),
             size: AtomicU64::new(attributes.size),
             sectors: AtomicU64::new(attributes.blocks),
@@ -152,6 +157,26 @@ impl Shown {
             self.modified.set(time);
         }
         self.changed.set(now);
+    }
+
+    /// It has no name, and gets one at most once.
+    pub(crate) fn lose_all_names(&self, naming: Nameable) {
+        self.links.store(0, Ordering::Relaxed);
+        self.is_nameable.store(naming == Nameable::Once, Ordering::Relaxed);
+    }
+
+    /// Gives it its first name, if it was made to get one; says whether it was.
+    pub(crate) fn take_first_name(&self) -> bool {
+        let is_first = self.is_nameable.swap(false, Ordering::Relaxed);
+        if is_first {
+            self.links.store(1, Ordering::Relaxed);
+        }
+        is_first
+    }
+
+    /// Whether it has a name or may be given its first.
+    pub(crate) fn may_gain_name(&self) -> bool {
+        self.links.load(Ordering::Relaxed) != 0 || self.is_nameable.load(Ordering::Relaxed)
     }
 
     /// It was read: noted if that says something new (mount(8): relatime). Says whether it was.

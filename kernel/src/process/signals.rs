@@ -141,11 +141,9 @@ fn is_dropped(process: &Process, task: &Task, signal: Signal) -> bool {
     let disposition = disposition(signal, &action);
     let is_protected = process.pid == Pid::INIT
         && matches!(disposition, Disposition::Terminate | Disposition::CoreDump | Disposition::Stop);
-    if is_protected {
-        return true;
-    }
-    // A blocked signal is kept even if ignored: sigwait(3) may want it.
-    disposition == Disposition::Ignore && !task.blocked().contains(signal)
+    // A blocked signal is kept even if ignored: sigwait(3) may want it, the first program's too.
+    let kept = task.blocked().union(SignalSet::from_bits(task.waited_for.load(Ordering::Relaxed)));
+    (is_protected || disposition == Disposition::Ignore) && !kept.contains(signal)
 }
 
 /// Ends a process: all its tasks end when they look.

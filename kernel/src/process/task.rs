@@ -172,6 +172,8 @@ pub(crate) struct Task {
     pub(crate) state: Lock<TaskState, rank::TaskState>,
     /// Signals it does not take now; written by itself only.
     pub(crate) blocked: AtomicU64,
+    /// Signals that are blocked but for the time of a wait for them: they are not ignored.
+    pub(crate) waited_for: AtomicU64,
     /// It ends, and the process does not (exec in another task).
     pub(crate) must_end: AtomicBool,
     /// Page faults that needed no disk.
@@ -241,6 +243,7 @@ impl Task {
             thread: Once::new(),
             state: Lock::new(state),
             blocked: AtomicU64::new(blocked.bits()),
+            waited_for: AtomicU64::new(0),
             must_end: AtomicBool::new(false),
             minor_faults: AtomicU64::new(0),
             user_time: UserTime::new(),

@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 
 use abi::file::{O_CLOEXEC, O_NONBLOCK};
 use abi::{Errno, Result};
+use logic::cred::Capability;
 use logic::fd_table::OnExec;
 use logic::signal::{Sender, Signal, SignalInfo};
 use nucleus::vfs::open::Positioning;
 use nucleus::vfs::storage::Synced;
-use nucleus::vfs::{FileKind, Listing, OpenFile};
+use nucleus::vfs::{Change, FileKind, Listing, OpenFile, Place};
 
 use super::args::{Address, Hex, IoVecs, UserPtr, UserSink, UserSource};
 use crate::process::limits::Resource;
@@ -36,15 +37,35 @@ pub(super) fn check_range(at: Address, len: usize) -> Result<()> {
 pub(super) fn write(cx: &mut Cx, fd: i32, from: Address, len: usize) -> Result<usize> {
     let file = cx.files.get(fd)?;
     check_range(from, len)?;
-    let limit = cx.process().limits.soft(Resource::FileSize);
+    let limit = prepare_write(cx, &file)?;
     raise(cx, file.write(&mut UserSource::new(from.0, len), limit))
 }
 
-/// A write that fails may be a signal too: SIGPIPE, SIGXFSZ.
+/// What a write needs before: how large files may become (RLIMIT_FSIZE), and that a program that runs as its owner does
+/// so no more once another one wrote it (Linux's file_remove_privs()).
+pub(super) fn prepare_write(cx: &Cx, file: &OpenFile) -> Result<u64> {
+    if let Some(place) = file.place() {
+        drop_privileges(cx, place)?;
+    }
+    Ok(cx.process().limits.soft(Resource::FileSize))
+}
+
+/// Takes setuid and setgid away from a regular file that is about to be changed.
+pub(super) fn drop_privileges(cx: &Cx, place: &Place) -> Result<()> {
+    if cx.cred.has(Capability::Fsetid) {
+        return Ok(());
+    }
+    match place.inode().attributes().without_privileges() {
+        Some(permissions) => place.change(&Change { permissions: Some(permissions), ..Change::default() }),
+        None => Ok(()),
+    }
+}
+
+/// A write that fails may be a signal too: SIGPIPE, or SIGXFSZ if it was the process's limit and not the file system's.
 pub(super) fn raise<T>(cx: &Cx, outcome: Result<T>) -> Result<T> {
     let signal = match outcome {
         Err(Errno::EPIPE) => Signal::PIPE,
-        Err(Errno::EFBIG) => Signal::XFSZ,
+        Err(Errno::EFBIG) if cx.process().limits.soft(Resource::FileSize) != u64::MAX => Signal::XFSZ,
         _ => return outcome,
     };
     let sender = Sender { pid: cx.process().pid.0, uid: cx.cred.user.real };
@@ -69,7 +90,7 @@ pub(super) fn pwrite(cx: &mut Cx, fd: i32, from: Address, len: usize, offset: i6
     let position = position(offset)?;
     let file = cx.files.get(fd)?;
     check_range(from, len)?;
-    let limit = cx.process().limits.soft(Resource::FileSize);
+    let limit = prepare_write(cx, &file)?;
     raise(cx, file.write_at(position, &mut UserSource::new(from.0, len), limit))
 }
 
@@ -83,7 +104,7 @@ pub(super) fn readv(cx: &mut Cx, fd: i32, pieces: Address, count: usize) -> Resu
 pub(super) fn writev(cx: &mut Cx, fd: i32, pieces: Address, count: usize) -> Result<usize> {
     let file = cx.files.get(fd)?;
     let mut from = IoVecs::read(pieces, count)?;
-    let limit = cx.process().limits.soft(Resource::FileSize);
+    let limit = prepare_write(cx, &file)?;
     raise(cx, file.write(&mut from, limit))
 }
 
@@ -99,7 +120,7 @@ pub(super) fn pwritev(cx: &mut Cx, fd: i32, pieces: Address, count: usize, offse
     let position = position(offset)?;
     let file = cx.files.get(fd)?;
     let mut from = IoVecs::read(pieces, count)?;
-    let limit = cx.process().limits.soft(Resource::FileSize);
+    let limit = prepare_write(cx, &file)?;
     raise(cx, file.write_at(position, &mut from, limit))
 }
 
@@ -146,7 +167,7 @@ pub(super) fn pwritev2(
     if flags.0 & !how::KNOWN != 0 || flags.0 & how::NOWAIT != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
-    let limit = cx.process().limits.soft(Resource::FileSize);
+    let limit = prepare_write(cx, &file)?;
     let written = match (flags.0 & how::APPEND, offset) {
         (0, -1) => file.write(&mut from, limit),
         (0, offset) => file.write_at(position(offset)?, &mut from, limit),
@@ -306,6 +327,11 @@ pub(super) fn ftruncate(cx: &mut Cx, fd: i32, size: i64) -> Result<()> {
         return raise(cx, Err(Errno::EFBIG));
     }
     let before = file.attributes();
+    if file.may_map().1
+        && let Some(place) = file.place()
+    {
+        drop_privileges(cx, place)?;
+    }
     file.truncate(size)?;
     if let Some(before) = before {
         crate::shm::cut(&before, size);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use abi::file::AT_FDCWD;
 use abi::{Errno, Result};
 use logic::cred::Capability;
-use nucleus::vfs::{Last, Place};
+use nucleus::vfs::{FileKind, Last, OpenFile, Place};
 
 use super::args::{Hex, UserPtr, UserString};
 use super::path::place_at;
@@ -94,6 +94,20 @@ fn statfs_words(place: &Place) -> [u64; 15] {
     words
 }
 
+/// The same of files without a name: Linux's pipefs and anon_inodefs, which are not full of anything.
+fn nameless_words(file: &OpenFile) -> [u64; 15] {
+    const PIPEFS_MAGIC: u64 = 0x5049_5045;
+    const ANON_INODE_FS_MAGIC: u64 = 0x0904_1934;
+    let is_pipe = file.attributes().is_some_and(|attributes| attributes.kind == FileKind::Fifo);
+    let mut words = [0; 15];
+    words[0] = if is_pipe { PIPEFS_MAGIC } else { ANON_INODE_FS_MAGIC };
+    words[1] = 4096;
+    words[8] = 255;
+    words[9] = 4096;
+    words[10] = 0x20;
+    words
+}
+
 /// statfs(2).
 pub(super) fn statfs(cx: &mut Cx, path: UserString, to: UserPtr<[u64; 15]>) -> Result<()> {
     let place = place_at(cx, AT_FDCWD, path, 0, Last::Follow)?;
@@ -103,6 +117,8 @@ pub(super) fn statfs(cx: &mut Cx, path: UserString, to: UserPtr<[u64; 15]>) -> R
 /// fstatfs(2).
 pub(super) fn fstatfs(cx: &mut Cx, fd: i32, to: UserPtr<[u64; 15]>) -> Result<()> {
     let file = cx.files.get(fd)?;
-    let place = file.place().ok_or(Errno::ENOSYS)?;
-    to.write(&statfs_words(place))
+    match file.place() {
+        Some(place) => to.write(&statfs_words(place)),
+        None => to.write(&nameless_words(&file)),
+    }
 }

@@ -13,8 +13,7 @@ use abi::time::{Timespec, Timeval};
 use abi::{Errno, Result};
 use logic::cred::{Access, Capability, Cred, Ids};
 use nucleus::vfs::change::Making;
-use nucleus::vfs::inode::{Removal, Renaming};
-use nucleus::vfs::walk::Component;
+use nucleus::vfs::inode::{Nameable, Removal, Renaming};
 use nucleus::vfs::{Attributes, Change, FileKind, Last, Place, Walker};
 
 use super::args::{Address, Hex, UserPtr, UserString};
@@ -24,6 +23,9 @@ use crate::process::limits::Resource;
 
 /// A walk from where `fd` says.
 pub(super) fn walker<'a>(cx: &'a Cx, fd: i32, path: &[u8], cred: &'a Cred) -> Result<Walker<'a>> {
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
     if fd == AT_FDCWD || path.first() == Some(&b'/') {
         return Ok(cx.fs.walker(cred));
     }
@@ -56,10 +58,11 @@ pub(super) fn openat(cx: &mut Cx, fd: i32, path: UserString, flags: Hex, mode: u
     } else {
         flags.0
     };
+    check_flags(flags)?;
     let reserved = cx.files.reserve(on_exec(flags), cx.process().limits.files())?;
     let walker = walker(cx, fd, &path, &cx.cred)?;
     let file = if flags & O_TMPFILE == O_TMPFILE {
-        open_unnamed(&walker, &path, flags)?
+        open_unnamed(cx, &walker, &path, flags, mode)?
     } else {
         open_named(cx, &walker, &path, flags, mode)?
     };
@@ -76,9 +79,6 @@ fn open_named(
 ) -> Result<Arc<nucleus::vfs::OpenFile>> {
     let keeps_link = flags & O_NOFOLLOW != 0 || flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
     let found = walker.find(path, if keeps_link { Last::Keep } else { Last::Follow })?;
-    if flags & (O_CREAT | O_DIRECTORY) == O_CREAT | O_DIRECTORY {
-        return Err(Errno::EINVAL);
-    }
     Walker::check_creation(&found, flags)?;
     match &found.place {
         Some(_) => {
@@ -103,17 +103,31 @@ fn open_named(
     }
 }
 
-/// O_TMPFILE: a file that no directory has. It lives in memory, as everything does until there are disks.
-fn open_unnamed(walker: &Walker<'_>, path: &[u8], flags: u32) -> Result<Arc<nucleus::vfs::OpenFile>> {
-    if flags & O_ACCMODE == O_RDONLY {
+/// O_TMPFILE: a file that no directory has.
+fn open_unnamed(
+    cx: &Cx,
+    walker: &Walker<'_>,
+    path: &[u8],
+    flags: u32,
+    mode: u32,
+) -> Result<Arc<nucleus::vfs::OpenFile>> {
+    let directory = walker.resolve(path, Last::Follow)?;
+    let permissions = mode & 0o7777 & !cx.fs.mask();
+    let making = Making { kind: FileKind::Regular, permissions, device_number: 0, target: b"" };
+    let naming = if flags & O_EXCL != 0 { Nameable::Never } else { Nameable::Once };
+    let place = walker.make_unnamed(&directory, &making, naming)?;
+    walker.open(place, flags & !O_TMPFILE, true)
+}
+
+/// What flags cannot go together.
+fn check_flags(flags: u32) -> Result<()> {
+    const NO_NAME: u32 = O_TMPFILE & !O_DIRECTORY;
+    let is_unnamed = flags & NO_NAME != 0;
+    let is_misused = flags & O_DIRECTORY == 0 || flags & O_CREAT != 0 || flags & O_ACCMODE == O_RDONLY;
+    if is_unnamed && is_misused || flags & (O_CREAT | O_DIRECTORY) == O_CREAT | O_DIRECTORY {
         return Err(Errno::EINVAL);
     }
-    let directory = walker.resolve(path, Last::Follow)?;
-    if !directory.entry.is_directory() {
-        return Err(Errno::ENOTDIR);
-    }
-    directory.check(walker.cred, Access::WRITE.and(Access::EXECUTE))?;
-    crate::shm::unnamed_file(flags & !O_TMPFILE)
+    Ok(())
 }
 
 /// open(2).
@@ -169,13 +183,21 @@ pub(super) fn newfstatat(
 }
 
 fn attributes_at(cx: &Cx, fd: i32, path: UserString, flags: u32) -> Result<Attributes> {
+    whole_attributes_at(cx, fd, path, flags).map(|(attributes, _)| attributes)
+}
+
+/// What stat(2) tells, and whether something is mounted there.
+fn whole_attributes_at(cx: &Cx, fd: i32, path: UserString, flags: u32) -> Result<(Attributes, bool)> {
     if flags & AT_EMPTY_PATH != 0 && fd != AT_FDCWD {
         let text = if path.is_null() { Vec::new() } else { path.read()? };
         if text.is_empty() {
-            return cx.files.get(fd)?.attributes().ok_or(Errno::EBADF);
+            let file = cx.files.get(fd)?;
+            let is_root = file.place().is_some_and(Place::is_mount_root);
+            return Ok((file.attributes().ok_or(Errno::EBADF)?, is_root));
         }
     }
-    Ok(place_at(cx, fd, path, flags, last(flags))?.inode().attributes())
+    let place = place_at(cx, fd, path, flags, last(flags))?;
+    Ok((place.inode().attributes(), place.is_mount_root()))
 }
 
 /// stat(2).
@@ -205,6 +227,7 @@ pub(super) fn statx(
 ) -> Result<()> {
     const STATX_RESERVED: u32 = 0x8000_0000;
     const STATX_BASIC_STATS: u64 = 0x7ff;
+    const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
     let known = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE;
     if flags.0 & !known != 0
         || flags.0 & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE
@@ -212,12 +235,14 @@ pub(super) fn statx(
     {
         return Err(Errno::EINVAL);
     }
-    let attributes = attributes_at(cx, fd, path, flags.0)?;
+    let (attributes, is_mount_root) = whole_attributes_at(cx, fd, path, flags.0)?;
     let device = |number| {
         let (major, minor) = abi::file::device_parts(number);
         u64::from(major) | u64::from(minor) << 32
     };
     let mut words = [0; 32];
+    words[1] = if is_mount_root { STATX_ATTR_MOUNT_ROOT } else { 0 };
+    words[7] = STATX_ATTR_MOUNT_ROOT;
     words[0] = STATX_BASIC_STATS | u64::from(attributes.block_size) << 32;
     words[2] = u64::from(attributes.links) | u64::from(attributes.user) << 32;
     words[3] = u64::from(attributes.group) | u64::from(attributes.mode()) << 32;
@@ -371,6 +396,9 @@ pub(super) fn rmdir(cx: &mut Cx, path: UserString) -> Result<()> {
     unlinkat(cx, AT_FDCWD, path, Hex(AT_REMOVEDIR))
 }
 
+/// How often the paths of a rename are walked while others rename what they lead through.
+const MOST_WALKS: usize = 64;
+
 /// renameat2(2).
 pub(super) fn renameat2(
     cx: &mut Cx,
@@ -389,11 +417,15 @@ pub(super) fn renameat2(
     let (old, new) = (old.read()?, new.read()?);
     let from = walker(cx, old_fd, &old, &cx.cred)?;
     let to = walker(cx, new_fd, &new, &cx.cred)?;
-    let (found_old, found_new) = (from.find(&old, Last::Keep)?, to.find(&new, Last::Keep)?);
-    if !matches!(found_old.last, Component::Name(_)) || !matches!(found_new.last, Component::Name(_)) {
-        return Err(Errno::EBUSY);
+    for _ in 0..MOST_WALKS {
+        let (found_old, found_new) = (from.find(&old, Last::Keep)?, to.find(&new, Last::Keep)?);
+        match from.rename(found_old, found_new, renaming) {
+            Err(Errno::ESTALE) => {}
+            outcome => return outcome,
+        }
     }
-    from.rename(found_old, found_new, renaming)
+    // What is never found as it was is in a directory that was removed.
+    Err(Errno::ENOENT)
 }
 
 /// renameat(2).
@@ -421,7 +453,10 @@ pub(super) fn readlinkat(cx: &mut Cx, fd: i32, path: UserString, to: Address, le
     } else {
         walker(cx, fd, &text, &cx.cred)?.resolve(&text, Last::Keep)?
     };
-    let target = place.inode().read_link()?;
+    let target = match place.inode().read_link() {
+        Err(Errno::EINVAL) if text.is_empty() => return Err(Errno::ENOENT),
+        target => target?,
+    };
     let count = target.len().min(len);
     hal::usermem::write_bytes(to.0, &target[..count])?;
     Ok(count)
@@ -439,8 +474,8 @@ fn change_mode(cx: &Cx, place: &Place, mode: u32) -> Result<()> {
     cx.fs.walker(&cx.cred).check_owner(place)?;
     let attributes = place.inode().attributes();
     // Setgid is not for those outside the group.
-    let may_setgid = cx.cred.is_in_group(attributes.group) || cx.cred.has(Capability::Fsetid);
-    let mode = if may_setgid { mode & 0o7777 } else { mode & 0o5777 };
+    let mode =
+        if cx.fs.walker(&cx.cred).may_setgid(attributes.group) { mode & 0o7777 } else { mode & 0o5777 };
     place.change(&Change { permissions: Some(mode), ..Change::default() })
 }
 
@@ -521,6 +556,7 @@ pub(super) fn truncate(cx: &mut Cx, path: UserString, size: i64) -> Result<()> {
     }
     let before = place.inode().attributes();
     let _writing = nucleus::vfs::busy::InUse::writing(&before)?;
+    super::file::drop_privileges(cx, &place)?;
     place.change(&Change { size: Some(size), ..Change::default() })?;
     crate::shm::cut(&before, size);
     Ok(())
@@ -567,7 +603,10 @@ pub(super) fn utimensat(
         return Err(Errno::EINVAL);
     }
     let times = times.read_optional()?;
-    if path.is_null() {
+    if path.is_null() && fd != AT_FDCWD {
+        if flags.0 != 0 {
+            return Err(Errno::EINVAL);
+        }
         let file = cx.files.get(fd)?;
         return match file.place() {
             Some(place) => change_times(cx, place, times),

@@ -2,11 +2,13 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use abi::file::{POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM};
 use abi::time::{Timespec, Timeval};
 use abi::{Errno, Result};
 use hal::time::now_ns;
+use hal::usermem;
 use logic::signal::SignalSet;
 use nucleus::sched::{Wait, block_until_any};
 use nucleus::vfs::OpenFile;
@@ -16,23 +18,40 @@ use crate::process::Cx;
 use crate::process::limits::Resource;
 use crate::process::task::Restart;
 
+/// Descriptors that are looked up under one acquisition of the table.
+const BATCH: usize = 16;
+
 /// One of the files.
 struct Watched {
+    fd: u32,
+    /// None where the number is not open.
     file: Option<Arc<OpenFile>>,
     /// What is asked for, and what is always told.
     events: u16,
+    /// What of it was so at the last look.
+    found: Cell<u16>,
 }
 
 impl Watched {
-    fn ready(&self) -> u16 {
-        match &self.file {
-            Some(file) => file.ready().0 & self.events,
-            None => 0,
-        }
+    /// Looks; says whether there is something.
+    fn look(&self) -> bool {
+        let found = self.file.as_ref().map_or(0, |file| file.ready().0 & self.events);
+        self.found.set(found);
+        found != 0
     }
 }
 
-/// Waits until one is ready, or `deadline` (`None`: for ever).
+/// Adds the files of some numbers, each with its events. There is room.
+fn look_up(cx: &Cx, wanted: impl Iterator<Item = (u32, u16)>, to: &mut Vec<Watched>) {
+    cx.files.with(|table| {
+        to.extend(wanted.map(|(fd, events)| {
+            let file = table.get(fd).ok().filter(|file| !file.is_name_only()).cloned();
+            Watched { fd, file, events, found: Cell::new(0) }
+        }));
+    });
+}
+
+/// Waits until one is ready, or `deadline` (`None`: for ever). What was found is noted with each.
 fn wait(watched: &[Watched], deadline_ns: Option<u64>) -> Result<()> {
     let wait = match deadline_ns {
         None => Wait::INTERRUPTIBLE,
@@ -46,7 +65,10 @@ fn wait(watched: &[Watched], deadline_ns: Option<u64>) -> Result<()> {
                 file.file().for_each_queue(visit);
             }
         },
-        || if watched.iter().any(|watched| watched.ready() != 0) { Ok(()) } else { Err(Errno::EAGAIN) },
+        || {
+            let is_any = watched.iter().fold(false, |is_any, watched| is_any | watched.look());
+            if is_any { Ok(()) } else { Err(Errno::EAGAIN) }
+        },
     );
     match outcome {
         Err(Errno::EAGAIN | Errno::ETIMEDOUT) => Ok(()),
@@ -63,27 +85,32 @@ fn poll_until(cx: &Cx, fds: u64, count: u32, deadline_ns: Option<u64>) -> Result
     if u64::from(count) > cx.process().limits.soft(Resource::Files) {
         return Err(Errno::EINVAL);
     }
-    let entry = |index: u32| UserPtr::<[u8; 8]>::at(fds).offset(u64::from(index));
     let mut watched: Vec<Watched> = Vec::new();
     watched.try_reserve_exact(count as usize).map_err(|_| Errno::ENOMEM)?;
-    let mut invalid = 0;
-    for index in 0..count {
-        let [a, b, c, d, low, high, ..] = entry(index).read()?;
-        let fd = i32::from_le_bytes([a, b, c, d]);
-        let file = if fd < 0 { None } else { cx.files.get_open(fd).ok() };
-        let is_invalid = fd >= 0 && file.is_none();
-        invalid += u64::from(is_invalid);
-        let events = u16::from_le_bytes([low, high]) | POLLERR | POLLHUP;
-        // What is not open is told at once; the mark is in the events, which no file reports.
-        watched.push(Watched { file, events: if is_invalid { POLLNVAL } else { events & !POLLNVAL } });
+    let entry = |index: u32| UserPtr::<[u8; 8]>::at(fds).offset(u64::from(index)).address();
+    let mut batch = [[0; 8]; BATCH];
+    for first in (0..count).step_by(BATCH) {
+        let batch = batch.get_mut(..BATCH.min((count - first) as usize)).unwrap_or_default();
+        usermem::read_bytes(batch.as_flattened_mut(), entry(first))?;
+        let wanted = batch.iter().map(|&[a, b, c, d, low, high, ..]| {
+            let events = u16::from_le_bytes([low, high]) | POLLERR | POLLHUP;
+            (u32::from_le_bytes([a, b, c, d]), events & !POLLNVAL)
+        });
+        look_up(cx, wanted, &mut watched);
     }
-    let deadline_ns = if invalid != 0 { Some(0) } else { deadline_ns };
+    let mut deadline_ns = deadline_ns;
+    for watched in &mut watched {
+        // What is not open is told at once; negative numbers are left out. The mark is in the events, which no file reports.
+        if watched.file.is_none() && watched.fd <= i32::MAX as u32 {
+            (watched.events, deadline_ns) = (POLLNVAL, Some(0));
+        }
+    }
     wait(&watched, deadline_ns)?;
     let mut ready = 0;
-    for (index, watched) in (0..count).zip(&watched) {
-        let events = if watched.events == POLLNVAL { POLLNVAL } else { watched.ready() };
+    for (index, watched) in (0..).zip(&watched) {
+        let events = if watched.events == POLLNVAL { POLLNVAL } else { watched.found.get() };
         ready += u64::from(events != 0);
-        UserPtr::<u16>::at(entry(index).address() + 6).write(&events)?;
+        UserPtr::<u16>::at(entry(index).wrapping_add(6)).write(&events)?;
     }
     Ok(ready)
 }
@@ -162,49 +189,72 @@ fn report_left(timeout: UserPtr<Timespec>, deadline_ns: Option<u64>) {
     }
 }
 
-/// Bits of a set, one word at a time.
+/// Bits of a set, in words of 64.
 struct FdSet {
     address: u64,
-    words: Vec<u64>,
+    words: Vec<[u8; 8]>,
 }
 
 impl FdSet {
     fn read(address: u64, count: usize) -> Result<Self> {
         let mut words = Vec::new();
+        if address == 0 {
+            return Ok(FdSet { address, words });
+        }
         let len = count.div_ceil(64);
         words.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
-        for index in 0..len as u64 {
-            words.push(if address == 0 { 0 } else { UserPtr::<u64>::at(address).offset(index).read()? });
-        }
+        words.resize(len, [0; 8]);
+        usermem::read_bytes(words.as_flattened_mut(), address)?;
         if let Some(last) = words.last_mut()
             && !count.is_multiple_of(64)
         {
-            *last &= (1 << (count % 64)) - 1;
+            *last = (u64::from_le_bytes(*last) & ((1 << (count % 64)) - 1)).to_le_bytes();
         }
         Ok(FdSet { address, words })
     }
 
-    fn has(&self, fd: usize) -> bool {
-        self.words.get(fd / 64).is_some_and(|word| word >> (fd % 64) & 1 != 0)
+    fn word(&self, index: usize) -> u64 {
+        self.words.get(index).map_or(0, |&word| u64::from_le_bytes(word))
     }
 
-    fn set(&mut self, fd: usize, is_set: bool) -> u64 {
-        if let Some(word) = self.words.get_mut(fd / 64) {
-            let bit = 1 << (fd % 64);
-            *word = if is_set { *word | bit } else { *word & !bit };
+    /// Leaves those in it that are ready for some of `events`; how many. `watched` is in the order of numbers.
+    fn keep(&mut self, watched: &[Watched], events: u16) -> u64 {
+        let mut count = 0;
+        let mut watched = watched.iter().peekable();
+        for (index, word) in (0..).zip(&mut self.words) {
+            let mut mask = 0_u64;
+            while let Some(one) = watched.next_if(|one| one.fd / 64 == index) {
+                mask |= u64::from(one.found.get() & events != 0) << (one.fd % 64);
+            }
+            let kept = u64::from_le_bytes(*word) & mask;
+            count += u64::from(kept.count_ones());
+            *word = kept.to_le_bytes();
         }
-        u64::from(is_set)
+        count
     }
 
     fn write(&self) -> Result<()> {
-        if self.address == 0 {
-            return Ok(());
-        }
-        for (index, word) in self.words.iter().enumerate() {
-            UserPtr::<u64>::at(self.address).offset(index as u64).write(word)?;
-        }
-        Ok(())
+        usermem::write_bytes(self.address, self.words.as_flattened())
     }
+}
+
+/// The files in any of three sets, in the order of numbers; `events` are what each set asks for.
+fn asked(cx: &Cx, sets: &[FdSet; 3], events: [u16; 3]) -> Result<Vec<Watched>> {
+    let mut watched = Vec::new();
+    let len = sets.iter().map(|set| set.words.len()).max().unwrap_or(0);
+    for (base, index) in (0..).step_by(64).zip(0..len) {
+        let words = sets.each_ref().map(|set| set.word(index));
+        let mut left = words.iter().fold(0, |all, word| all | word);
+        watched.try_reserve(left.count_ones() as usize).map_err(|_| Errno::ENOMEM)?;
+        let next = || {
+            let bit = (left != 0).then(|| left.trailing_zeros())?;
+            left &= left - 1;
+            let wanted = words.iter().zip(events).filter(|(word, _)| *word >> bit & 1 != 0);
+            Some((base + bit, wanted.fold(0, |all, (_, events)| all | events)))
+        };
+        look_up(cx, core::iter::from_fn(next), &mut watched);
+    }
+    if watched.iter().any(|watched| watched.file.is_none()) { Err(Errno::EBADF) } else { Ok(watched) }
 }
 
 fn select_until(cx: &Cx, count: i32, sets: [Address; 3], deadline_ns: Option<u64>) -> Result<u64> {
@@ -214,29 +264,9 @@ fn select_until(cx: &Cx, count: i32, sets: [Address; 3], deadline_ns: Option<u64
     let [reads, writes, exceptions] = sets;
     let mut sets =
         [FdSet::read(reads.0, count)?, FdSet::read(writes.0, count)?, FdSet::read(exceptions.0, count)?];
-    let mut watched: Vec<Watched> = Vec::new();
-    let mut numbers: Vec<usize> = Vec::new();
-    for fd in 0..count {
-        let events =
-            sets.iter().zip(WANTED).filter(|(set, _)| set.has(fd)).fold(0, |sum, (_, bits)| sum | bits);
-        if events == 0 {
-            continue;
-        }
-        let file = Some(cx.files.get_open(i32::try_from(fd).map_err(|_| Errno::EBADF)?)?);
-        watched.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        numbers.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        watched.push(Watched { file, events });
-        numbers.push(fd);
-    }
+    let watched = asked(cx, &sets, WANTED)?;
     wait(&watched, deadline_ns)?;
-    let mut ready = 0;
-    for (&fd, watched) in numbers.iter().zip(&watched) {
-        let events = watched.ready();
-        for (set, bits) in sets.iter_mut().zip(WANTED) {
-            let is_ready = set.has(fd) && events & bits != 0;
-            ready += set.set(fd, is_ready);
-        }
-    }
+    let ready = sets.iter_mut().zip(WANTED).map(|(set, events)| set.keep(&watched, events)).sum();
     sets.iter().try_for_each(FdSet::write)?;
     Ok(ready)
 }

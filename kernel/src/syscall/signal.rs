@@ -1,5 +1,7 @@
 //! Signals: actions, masks, sending, waiting.
 
+use core::sync::atomic::Ordering;
+
 use abi::signal::{
     MINSIGSTKSZ, SI_TKILL, SI_USER, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SS_AUTODISARM, SS_DISABLE,
     SS_ONSTACK,
@@ -124,13 +126,15 @@ pub(super) fn rt_sigtimedwait(
     };
     // What is waited for interrupts the wait even if it is blocked.
     let before = cx.task.blocked();
-    cx.task.blocked.store(before.difference(wanted).bits(), core::sync::atomic::Ordering::Relaxed);
+    cx.task.waited_for.store(before.bits(), Ordering::Relaxed);
+    cx.task.blocked.store(before.difference(wanted).bits(), Ordering::Relaxed);
     let mask = SignalSet::ALL.difference(wanted);
     let task = cx.task.clone();
     let taken = block_until_any(wait, |_| {}, || signals::take(&task, mask).ok_or(Errno::EAGAIN));
     // One may have come together with an interruption or the end of the time.
     let taken = taken.or_else(|error| signals::take(&task, mask).ok_or(error));
     cx.set_blocked(before);
+    cx.task.waited_for.store(0, Ordering::Relaxed);
     let taken = taken.map_err(|error| match error {
         Errno::ETIMEDOUT => Errno::EAGAIN,
         Errno::ERESTARTSYS => Errno::EINTR,

@@ -9,7 +9,7 @@ use nucleus::vfs::storage::{Advice, Allocation, Synced};
 use nucleus::vfs::{FileKind, OpenFile, flusher};
 
 use super::args::Hex;
-use super::file::raise;
+use super::file::{prepare_write, raise};
 use crate::process::Cx;
 use crate::process::limits::Resource;
 
@@ -87,12 +87,22 @@ pub(super) fn fallocate(cx: &mut Cx, fd: i32, mode: Hex, offset: i64, len: i64) 
         // To collapse, insert or unshare ranges takes blocks that several files can share or move.
         _ => return Err(Errno::EOPNOTSUPP),
     };
+    if !file.may_map().1 {
+        return Err(Errno::EBADF);
+    }
     check_kind(&file)?;
     let range = range(offset, len)?;
     if how == Allocation::Room && range.end > cx.process().limits.soft(Resource::FileSize) {
         return raise(cx, Err(Errno::EFBIG));
     }
-    file.allocate(how, range)?;
+    let attributes = file.attributes();
+    prepare_write(cx, &file)?;
+    file.allocate(how, range.clone())?;
+    if let Some(attributes) = attributes
+        && !matches!(how, Allocation::Room | Allocation::RoomBehind)
+    {
+        crate::shm::replaced(&attributes, &range);
+    }
     Ok(())
 }
 

@@ -8,13 +8,26 @@ use core::sync::atomic::Ordering;
 use abi::{Errno, Result};
 use ext2::{Ino, NewNode as DiskNode, Place, Reserve};
 use nucleus::clock;
-use nucleus::vfs::inode::{Removal, Renaming};
+use nucleus::vfs::inode::{Nameable, Removal, Renaming};
 use nucleus::vfs::{FileKind, Inode, Listing, NewNode};
 
 use super::node::Node;
 
 /// Names that are taken from the disk under one acquisition.
 const BATCH: usize = 128;
+
+/// A new file as the disk has it.
+fn on_disk<'a>(new: &NewNode<'a>) -> DiskNode<'a> {
+    DiskNode {
+        mode: new.kind.mode_bits() | new.permissions,
+        user: new.user,
+        group: new.group,
+        device_number: new.device_number,
+        target: new.target,
+        reserve: Reserve::KeptBack,
+        now: clock::realtime(),
+    }
+}
 
 impl Node {
     fn check_directory(&self) -> Result<()> {
@@ -36,25 +49,29 @@ impl Node {
 
     pub(super) fn make(&self, name: &[u8], new: &NewNode<'_>) -> Result<Arc<Node>> {
         self.check_directory()?;
-        let node = DiskNode {
-            mode: new.kind.mode_bits() | new.permissions,
-            user: new.user,
-            group: new.group,
-            device_number: new.device_number,
-            target: new.target,
-            reserve: Reserve::KeptBack,
-            now: clock::realtime(),
-        };
+        let node = on_disk(new);
         let ino = self.volume.operate(|state| state.create(self.ino, name, &node))?;
         self.refresh()?;
         self.volume.node(ino)
     }
 
+    pub(super) fn make_unnamed(&self, new: &NewNode<'_>, naming: Nameable) -> Result<Arc<Node>> {
+        self.check_directory()?;
+        let ino = self.volume.operate(|state| state.create_unnamed(self.ino, &on_disk(new)))?;
+        let node = self.volume.node(ino).inspect_err(|_| self.volume.release(ino))?;
+        node.shown.lose_all_names(naming);
+        Ok(node)
+    }
+
     pub(super) fn give_name(&self, name: &[u8], other: &Arc<dyn Inode>) -> Result<()> {
         self.check_directory()?;
         let node = self.same_system(other)?;
+        if !node.shown.may_gain_name() {
+            return Err(Errno::ENOENT);
+        }
         let now = clock::realtime();
         self.volume.operate(|state| state.link(node.ino, self.ino, name, Reserve::KeptBack, now))?;
+        node.shown.take_first_name();
         node.refresh()?;
         self.refresh()
     }

@@ -22,7 +22,7 @@ use nucleus::sched::{Mutex, Wait};
 use nucleus::vfs::cache::{Mapped, PageCache};
 use nucleus::vfs::extended::Extended;
 use nucleus::vfs::flusher;
-use nucleus::vfs::inode::{Removal, Renaming};
+use nucleus::vfs::inode::{Nameable, Removal, Renaming};
 use nucleus::vfs::storage::Storage;
 use nucleus::vfs::{
     Attributes, ByteSink, ByteSource, Change, File, FileKind, Inode, Listing, NewNode, Opening, Transfer,
@@ -214,6 +214,10 @@ impl Inode for Node {
 
     fn create(&self, name: &[u8], new: &NewNode<'_>) -> Result<Arc<dyn Inode>> {
         Ok(self.make(name, new)?)
+    }
+
+    fn create_unnamed(&self, new: &NewNode<'_>, naming: Nameable) -> Result<Arc<dyn Inode>> {
+        Ok(self.make_unnamed(new, naming)?)
     }
 
     fn link(&self, name: &[u8], other: &Arc<dyn Inode>) -> Result<()> {

@@ -51,6 +51,11 @@ impl<T: Clone> Directory<T> {
         self.records.len()
     }
 
+    /// The position behind all names.
+    pub(super) fn end(&self) -> u64 {
+        self.next
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

@@ -14,7 +14,7 @@ use hal::spin::Once;
 use nucleus::mm::PageSource;
 use nucleus::mm::source::Purpose;
 use nucleus::sched::{Mutex, Wait};
-use nucleus::vfs::inode::{Removal, Renaming};
+use nucleus::vfs::inode::{Nameable, Removal, Renaming};
 use nucleus::vfs::storage::{Allocation, Storage, Wanted};
 use nucleus::vfs::{
     Attributes, ByteSink, ByteSource, Change, File, FileKind, Inode, Listing, NewNode, Opening, Transfer,
@@ -147,6 +147,11 @@ impl Node {
 
     /// It gets a further name.
     fn gain_name(&self) -> Result<()> {
+        // The first name of a file is paid for with the file.
+        if self.shown.links.load(Ordering::Relaxed) == 0 && self.shown.take_first_name() {
+            self.shown.touch_changed();
+            return Ok(());
+        }
         self.space.take_inode()?;
         let more = |links: u32| links.checked_add(1).filter(|_| links > 0);
         // A file that lost its last name gets no other.
@@ -204,6 +209,13 @@ impl Inode for Node {
         }
         self.count_names(&names);
         Ok(child)
+    }
+
+    fn create_unnamed(&self, new: &NewNode<'_>, naming: Nameable) -> Result<Arc<dyn Inode>> {
+        self.names()?;
+        let node = Self::new(&self.space, new)?;
+        node.shown.lose_all_names(naming);
+        Ok(node)
     }
 
     fn link(&self, name: &[u8], other: &Arc<dyn Inode>) -> Result<()> {
@@ -322,6 +334,10 @@ impl File for Node {
         Ok(position)
     }
 
+    fn list_end(&self) -> u64 {
+        self.names().map_or(0, |names| names.lock().end())
+    }
+
     fn pages(self: Arc<Self>) -> Option<Arc<dyn PageSource>> {
         self.regular().is_some().then_some(self as Arc<dyn PageSource>)
     }
@@ -345,7 +361,10 @@ impl Storage for Node {
 }
 
 impl PageSource for Node {
-    fn page(&self, index: u64, _purpose: Purpose) -> Result<SharedFrame> {
+    fn page(&self, index: u64, purpose: Purpose) -> Result<SharedFrame> {
+        if purpose == Purpose::Write {
+            self.shown.touch_modified();
+        }
         self.contents().ok_or(Errno::ENXIO)?.page(index)
     }
 

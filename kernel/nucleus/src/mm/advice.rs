@@ -85,6 +85,25 @@ impl Memory {
         Ok(())
     }
 
+    /// Forgets what is mapped shared of a range of a file: the next touch asks the file.
+    ///
+    /// # Errors
+    /// ENOMEM if a large page must be split and cannot.
+    pub fn forget_shared(&self, identity: (u64, u64), range: &Range<u64>) -> Result<()> {
+        let areas = self.areas.lock();
+        for area in areas.map.iter().filter(|area| area.sharing == Sharing::Shared) {
+            let Source::File { file, offset } = &area.backing else { continue };
+            let end =
+                align_up(range.end, PAGE_SIZE).unwrap_or(u64::MAX).saturating_sub(*offset).min(area.len());
+            let start = (range.start & !(PAGE_SIZE - 1)).saturating_sub(*offset);
+            if start < end && file.identity() == identity {
+                let [start, end] = [area.start + start, area.start + end].map(VirtAddr::new);
+                self.space.unmap(start, end, start, start)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Lets the next write through a mapping of a file fault: its pages are about to be clean.
     pub fn write_protect_file(&self, identity: (u64, u64)) {
         let areas = self.areas.lock();

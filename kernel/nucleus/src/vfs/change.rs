@@ -1,5 +1,6 @@
 //! Making, removing and renaming, with the permissions each needs.
 
+use alloc::format;
 use alloc::sync::Arc;
 
 use abi::file::{S_ISGID, S_ISVTX};
@@ -8,11 +9,14 @@ use hal::rank;
 use logic::cred::{Access, Capability, Cred};
 
 use super::entry::Entry;
-use super::inode::{Change, FileKind, NewNode, Removal, Renaming};
+use super::inode::{Change, FileKind, Nameable, Naming, NewNode, Removal, Renaming};
 use super::mount::{self, Place};
 use super::notify;
 use super::walk::{Component, Found, Walker};
 use crate::sched::Mutex;
+
+/// The group may run it.
+const S_IXGRP: u32 = 0o010;
 
 /// Renames happen one at a time: so that no directory becomes its own ancestor between a check and the change.
 static RENAMING: Mutex<(), rank::Rename> = Mutex::new(());
@@ -43,6 +47,11 @@ impl Place {
             return Err(Errno::EROFS);
         }
         if cred.may(wanted, attributes.owner()) { Ok(()) } else { Err(Errno::EACCES) }
+    }
+
+    /// Whether it is what is mounted somewhere.
+    pub fn is_mount_root(&self) -> bool {
+        self.mount.is_root(&self.entry)
     }
 
     /// Whether what it holds may be changed at all.
@@ -79,21 +88,53 @@ impl Walker<'_> {
             return Err(Errno::ENOENT);
         }
         found.directory.check(self.cred, Access::WRITE.and(Access::EXECUTE))?;
-        let above = found.directory.inode().attributes();
+        let new = self.new_node(&found.directory, making);
+        let entry = found.directory.entry.make_child(name, |directory| directory.create(name, &new))?;
+        notify::made(&found.directory.entry, &entry);
+        Ok(Place { mount: found.directory.mount, entry })
+    }
+
+    /// Makes a file that no directory has.
+    ///
+    /// # Errors
+    /// ENOTDIR, EACCES, EROFS, what the file system says.
+    pub fn make_unnamed(&self, directory: &Place, making: &Making<'_>, naming: Nameable) -> Result<Place> {
+        if !directory.entry.is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        directory.check(self.cred, Access::WRITE.and(Access::EXECUTE))?;
+        let inode = directory.inode().create_unnamed(&self.new_node(directory, making), naming)?;
+        // What `/proc` shows, as on Linux.
+        let shown = format!("#{} (deleted)", inode.attributes().number);
+        let parent = Some(directory.entry.clone());
+        let entry = Entry::new(inode, parent, Arc::from(shown.as_bytes()), Naming::Stable);
+        Ok(Place { mount: directory.mount.clone(), entry })
+    }
+
+    /// A new file with its owner: a directory with setgid hands its group on, and to directories the bit too.
+    fn new_node<'a>(&self, directory: &Place, making: &Making<'a>) -> NewNode<'a> {
+        let above = directory.inode().attributes();
         let inherits = above.permissions & S_ISGID != 0;
         let group = if inherits { above.group } else { self.cred.group.file };
-        let keeps = if inherits && making.kind == FileKind::Directory { S_ISGID } else { 0 };
-        let new = NewNode {
+        let mut permissions = making.permissions & 0o7777;
+        if inherits && making.kind == FileKind::Directory {
+            permissions |= S_ISGID;
+        } else if inherits && permissions & S_IXGRP != 0 && !self.may_setgid(group) {
+            permissions &= !S_ISGID;
+        }
+        NewNode {
             kind: making.kind,
-            permissions: making.permissions & 0o7777 | keeps,
+            permissions,
             user: self.cred.user.file,
             group,
             device_number: making.device_number,
             target: making.target,
-        };
-        let entry = found.directory.entry.make_child(name, |directory| directory.create(name, &new))?;
-        notify::made(&found.directory.entry, &entry);
-        Ok(Place { mount: found.directory.mount, entry })
+        }
+    }
+
+    /// Whether a program may run as `group` because this one says so.
+    pub fn may_setgid(&self, group: u32) -> bool {
+        self.cred.is_in_group(group) || self.cred.has(Capability::Fsetid)
     }
 
     /// Gives `old` another name.
@@ -163,17 +204,28 @@ impl Walker<'_> {
         if self.cred.may_remove(above.owner(), file) { Ok(()) } else { Err(Errno::EPERM) }
     }
 
+    /// A directory that gets another one above it is written to: its `..` changes.
+    fn check_leaving(&self, place: &Place) -> Result<()> {
+        if place.entry.is_directory() { place.check(self.cred, Access::WRITE) } else { Ok(()) }
+    }
+
     /// renameat2(2).
     ///
     /// # Errors
-    /// Those of the manual page.
+    /// Those of the manual page; ESTALE if what was found has changed since: the paths are to be walked again.
     pub fn rename(&self, old: Found, new: Found, renaming: Renaming) -> Result<()> {
-        let (Component::Name(old_name), Component::Name(new_name)) = (&old.last, &new.last) else {
-            return Err(Errno::EBUSY);
-        };
-        let moved = old.place.ok_or(Errno::ENOENT)?;
         if !Arc::ptr_eq(&old.directory.mount, &new.directory.mount) {
             return Err(Errno::EXDEV);
+        }
+        let Component::Name(old_name) = &old.last else { return Err(Errno::EBUSY) };
+        let Component::Name(new_name) = &new.last else {
+            let is_refused = renaming == Renaming::NoReplace;
+            return Err(if is_refused { Errno::EEXIST } else { Errno::EBUSY });
+        };
+        let moved = old.place.ok_or(Errno::ENOENT)?;
+        let is_elsewhere = |place: &Place| !Arc::ptr_eq(&place.mount, &old.directory.mount);
+        if is_elsewhere(&moved) || new.place.as_ref().is_some_and(is_elsewhere) {
+            return Err(Errno::EBUSY);
         }
         let wanted = Access::WRITE.and(Access::EXECUTE);
         old.directory.check(self.cred, wanted)?;
@@ -183,11 +235,22 @@ impl Walker<'_> {
             self.check_sticky(&new.directory, replaced)?;
         }
         let is_directory = moved.entry.is_directory();
-        if (old.wants_directory || new.wants_directory) && !is_directory {
+        if (old.wants_directory || new.wants_directory) && !is_directory && renaming != Renaming::Exchange {
             return Err(Errno::ENOTDIR);
         }
         let _one_at_a_time = RENAMING.lock();
+        if !still_leads(&old.directory.entry, old_name, Some(&moved))?
+            || !still_leads(&new.directory.entry, new_name, new.place.as_ref())?
+        {
+            return Err(Errno::ESTALE);
+        }
         check_rename(&moved.entry, &new.directory.entry, new.place.as_ref(), renaming)?;
+        if !Arc::ptr_eq(&old.directory.entry, &new.directory.entry) {
+            self.check_leaving(&moved)?;
+            if let (Renaming::Exchange, Some(other)) = (renaming, &new.place) {
+                self.check_leaving(other)?;
+            }
+        }
         if let Some(replaced) = &new.place
             && Arc::ptr_eq(replaced.inode(), moved.inode())
         {
@@ -245,10 +308,28 @@ impl Walker<'_> {
             }
         }
         // A file that runs as its owner must not do so for the next one.
-        let clears = now.kind == FileKind::Regular && now.permissions & 0o6000 != 0;
-        let group_runs = now.permissions & 0o010 != 0;
-        let cleared = now.permissions & !(0o4000 | if group_runs { S_ISGID } else { 0 });
-        Ok(Change { user, group, permissions: clears.then_some(cleared), ..Change::default() })
+        Ok(Change { user, group, permissions: now.without_privileges(), ..Change::default() })
+    }
+}
+
+/// Whether `name` in `directory` still leads to what a walk found. Walks take no part in the order of renames, so one may
+/// have met a directory between its old place and its new one.
+fn still_leads(directory: &Arc<Entry>, name: &[u8], found: Option<&Place>) -> Result<bool> {
+    if !directory.is_stable() {
+        return Ok(true);
+    }
+    let mut at = Some(directory.clone());
+    while let Some(entry) = at {
+        if entry.is_removed() {
+            return Ok(false);
+        }
+        at = entry.parent();
+    }
+    match (directory.child(name), found) {
+        (Ok(now), Some(then)) => Ok(Arc::ptr_eq(&now, &then.entry)),
+        (Err(Errno::ENOENT), None) => Ok(true),
+        (Ok(_), None) | (Err(Errno::ENOENT), Some(_)) => Ok(false),
+        (Err(error), _) => Err(error),
     }
 }
 

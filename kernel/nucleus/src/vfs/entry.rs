@@ -31,6 +31,8 @@ struct Position {
 /// A name in a directory.
 pub struct Entry {
     inode: Arc<dyn Inode>,
+    /// What it is, which never changes.
+    kind: FileKind,
     position: Lock<Position, rank::NamePlace>,
     children: Mutex<HashMap<Name, Arc<Entry>>, rank::Names>,
     /// File systems mounted here.
@@ -57,6 +59,7 @@ impl Entry {
     /// An entry that no directory remembers.
     pub fn new(inode: Arc<dyn Inode>, parent: Option<Arc<Entry>>, name: Name, naming: Naming) -> Arc<Self> {
         Arc::new(Entry {
+            kind: inode.attributes().kind,
             inode,
             position: Lock::new(Position { parent, name, is_removed: false }),
             children: Mutex::new(HashMap::new()),
@@ -240,7 +243,12 @@ impl Entry {
 
     /// Whether it is a directory.
     pub fn is_directory(&self) -> bool {
-        self.inode.attributes().kind == FileKind::Directory
+        self.kind == FileKind::Directory
+    }
+
+    /// Whether it is a symbolic link.
+    pub fn is_symlink(&self) -> bool {
+        self.kind == FileKind::Symlink
     }
 
     /// Forgets every name below: the file system goes away, and parents and children would keep each other.

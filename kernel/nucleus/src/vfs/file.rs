@@ -118,6 +118,12 @@ pub trait File: Send + Sync {
         Err(Errno::ENOTTY)
     }
 
+    /// Where a listing that starts now ends, where new names go to the end: it would never come to it while others make
+    /// names as fast as it reads.
+    fn list_end(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Gives names from `position` on until there is no room; says where it stopped.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 
-use abi::file::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
+use abi::file::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISUID};
 use abi::time::Timespec;
 use abi::{Errno, Result};
 use logic::cred::Owner;
@@ -106,6 +106,14 @@ impl Attributes {
         Owner { user: self.user, group: self.group, mode: self.mode() }
     }
 
+    /// The permissions of a program without setuid, and without setgid if it is the group's; none if nothing changes.
+    pub fn without_privileges(&self) -> Option<u32> {
+        const S_IXGRP: u32 = 0o010;
+        let group = if self.permissions & S_IXGRP != 0 { S_ISGID } else { 0 };
+        let kept = self.permissions & !(S_ISUID | group);
+        (self.kind == FileKind::Regular && kept != self.permissions).then_some(kept)
+    }
+
     /// `st_mode`.
     pub const fn mode(&self) -> u32 {
         self.kind.mode_bits() | self.permissions
@@ -153,6 +161,15 @@ pub enum Removal {
     File,
     /// rmdir(2).
     Directory,
+}
+
+/// Whether a file that was made without a name may be given one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nameable {
+    /// By linkat(2).
+    Once,
+    /// Made with `O_EXCL`.
+    Never,
 }
 
 /// What renameat2(2) may do with what has the new name.
@@ -273,6 +290,14 @@ pub trait Inode: Any + Send + Sync {
     /// EEXIST, ENOSPC, ENOMEM; EPERM where files cannot be made.
     fn create(&self, _name: &[u8], _new: &NewNode<'_>) -> Result<Arc<dyn Inode>> {
         Err(Errno::EPERM)
+    }
+
+    /// Makes a regular file that no directory has, near this directory (open(2): `O_TMPFILE`).
+    ///
+    /// # Errors
+    /// ENOSPC, ENOMEM; EOPNOTSUPP where there are no such files.
+    fn create_unnamed(&self, _new: &NewNode<'_>, _naming: Nameable) -> Result<Arc<dyn Inode>> {
+        Err(Errno::EOPNOTSUPP)
     }
 
     /// Gives `other`, a file of the same file system, another name.

@@ -53,6 +53,10 @@ pub const NO_DEVICES: u32 = 4;
 pub const NO_EXEC: u32 = 8;
 
 impl Mount {
+    pub(super) fn is_root(&self, entry: &Arc<Entry>) -> bool {
+        Arc::ptr_eq(entry, &self.root)
+    }
+
     /// Its file system.
     pub fn file_system(&self) -> &Arc<dyn FileSystem> {
         &self.file_system

@@ -4,11 +4,11 @@
 //! do not read the same bytes. Streams take no such lock.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::file::{
     O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH,
-    O_RDONLY, O_SYNC, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+    O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 };
 use abi::{Errno, Result};
 use hal::rank;
@@ -42,6 +42,8 @@ pub struct OpenFile {
     nameless: Option<Attributes>,
     flags: AtomicU32,
     position: Mutex<u64, rank::Position>,
+    /// Where the listing that is under way ends.
+    list_end: AtomicU64,
     mapped: Once<Arc<Mapped>>,
     attached: Attached,
     _writing: Option<InUse>,
@@ -100,10 +102,10 @@ impl Walker<'_> {
     /// Those of the manual page.
     pub fn open(&self, place: Place, flags: u32, is_new: bool) -> Result<Arc<OpenFile>> {
         let attributes = place.inode().attributes();
+        check_kind(&attributes, flags)?;
         if flags & O_PATH != 0 {
             return Ok(Arc::new(OpenFile::new(Arc::new(NameOnly), Some(place), None, flags, None)));
         }
-        check_kind(&attributes, flags)?;
         if !is_new {
             place.check(self.cred, wanted(flags))?;
         }
@@ -139,10 +141,10 @@ impl Walker<'_> {
     /// EEXIST, EISDIR, ENOENT.
     pub fn check_creation(found: &Found, flags: u32) -> Result<()> {
         match &found.place {
+            _ if flags & O_CREAT != 0 && found.wants_directory => Err(Errno::EISDIR),
             Some(_) if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL => Err(Errno::EEXIST),
             Some(place) if flags & O_CREAT != 0 && place.entry.is_directory() => Err(Errno::EISDIR),
             None if flags & O_CREAT == 0 => Err(Errno::ENOENT),
-            None if found.wants_directory => Err(Errno::EISDIR),
             _ => Ok(()),
         }
     }
@@ -150,12 +152,12 @@ impl Walker<'_> {
 
 fn check_kind(attributes: &Attributes, flags: u32) -> Result<()> {
     match attributes.kind {
+        kind if flags & O_DIRECTORY != 0 && kind != FileKind::Directory => Err(Errno::ENOTDIR),
+        _ if flags & O_PATH != 0 => Ok(()),
         // Only reached with O_NOFOLLOW.
         FileKind::Symlink => Err(Errno::ELOOP),
         FileKind::Socket => Err(Errno::ENXIO),
-        FileKind::Directory if flags & O_ACCMODE != O_RDONLY => Err(Errno::EISDIR),
-        FileKind::Directory => Ok(()),
-        _ if flags & O_DIRECTORY != 0 => Err(Errno::ENOTDIR),
+        FileKind::Directory if flags & (O_ACCMODE | O_TRUNC) != O_RDONLY => Err(Errno::EISDIR),
         _ => Ok(()),
     }
 }
@@ -184,6 +186,7 @@ impl OpenFile {
             nameless,
             flags: AtomicU32::new(flags & !(O_CREAT | O_EXCL | O_TRUNC | abi::file::O_NOCTTY)),
             position: Mutex::new(0),
+            list_end: AtomicU64::new(u64::MAX),
             mapped: Once::new(),
             attached: Attached::new(),
             _writing: writing,
@@ -251,12 +254,12 @@ impl OpenFile {
     }
 
     pub(super) fn check_readable(&self) -> Result<()> {
-        let is_readable = !self.is_name_only() && self.flags() & O_ACCMODE != O_WRONLY;
+        let is_readable = !self.is_name_only() && matches!(self.flags() & O_ACCMODE, O_RDONLY | O_RDWR);
         if is_readable { Ok(()) } else { Err(Errno::EBADF) }
     }
 
     pub(super) fn check_writable(&self) -> Result<()> {
-        let is_writable = !self.is_name_only() && self.flags() & O_ACCMODE != O_RDONLY;
+        let is_writable = !self.is_name_only() && matches!(self.flags() & O_ACCMODE, O_WRONLY | O_RDWR);
         if is_writable { Ok(()) } else { Err(Errno::EBADF) }
     }
 
@@ -515,7 +518,11 @@ impl OpenFile {
             self.renew_at_start()?;
         }
         let mut position = self.position.lock();
-        *position = self.file.list(*position, to)?;
+        if *position == 0 {
+            self.list_end.store(self.file.list_end(), Ordering::Relaxed);
+        }
+        let end = self.list_end.load(Ordering::Relaxed);
+        *position = self.file.list(*position, &mut Until { to, end })?;
         drop(position);
         notify::read(self.place(), self.flags());
         Ok(())
@@ -570,6 +577,18 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         notify::closed(self.place(), self.flags());
+    }
+}
+
+/// A listing that ends at a position.
+struct Until<'a> {
+    to: &'a mut dyn Listing,
+    end: u64,
+}
+
+impl Listing for Until<'_> {
+    fn add(&mut self, name: &[u8], number: u64, kind: FileKind, next: u64) -> bool {
+        next <= self.end && self.to.add(name, number, kind, next)
     }
 }
 

@@ -4,9 +4,8 @@ use alloc::vec::Vec;
 
 use abi::limits::{NAME_MAX, PATH_MAX};
 use abi::{Errno, Result};
-use logic::cred::{Access, Cred};
+use logic::cred::{Access, Capability, Cred};
 
-use super::inode::FileKind;
 use super::mount::Place;
 
 /// Who walks, and what the ends of the world are.
@@ -153,14 +152,8 @@ impl Walk<'_, '_> {
 
     /// Takes one component; `None` goes on to the next.
     fn component(&mut self, name: &[u8], after: &[u8], is_last: bool, last: Last) -> Result<Option<Step>> {
-        let directory = self.at.clone();
-        let attributes = directory.inode().attributes();
-        if attributes.kind != FileKind::Directory {
-            return Err(Errno::ENOTDIR);
-        }
-        if !self.walker.cred.may(Access::EXECUTE, attributes.owner()) {
-            return Err(Errno::EACCES);
-        }
+        let directory = &self.at;
+        self.check_search(directory)?;
         if name.len() > NAME_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
@@ -175,6 +168,7 @@ impl Walk<'_, '_> {
         };
         let next = match next {
             Err(Errno::ENOENT) if is_last => {
+                let directory = directory.clone();
                 let found = Found { directory, last: component, place: None, wants_directory };
                 return Ok(Some(Step::Done(found)));
             }
@@ -183,7 +177,7 @@ impl Walk<'_, '_> {
         // A slash behind a link means what it leads to.
         let follows = !is_last || wants_directory || last == Last::Follow;
         let mut next = next;
-        if follows && next.inode().attributes().kind == FileKind::Symlink {
+        if follows && next.entry.is_symlink() {
             match next.inode().jump()? {
                 Some(place) => next = place,
                 None => {
@@ -193,11 +187,23 @@ impl Walk<'_, '_> {
             }
         }
         if is_last {
+            let directory = self.at.clone();
             let found = Found { directory, last: component, place: Some(next), wants_directory };
             return Ok(Some(Step::Done(found)));
         }
         self.at = next;
         Ok(None)
+    }
+
+    /// Whether names may be looked up here. Who may search every directory need not know whose it is.
+    fn check_search(&self, directory: &Place) -> Result<()> {
+        if !directory.entry.is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        let cred = self.walker.cred;
+        let may = cred.has(Capability::DacReadSearch)
+            || cred.may(Access::EXECUTE, directory.inode().attributes().owner());
+        if may { Ok(()) } else { Err(Errno::EACCES) }
     }
 
     fn follow(&mut self, link: &Place, after: &[u8]) -> Result<()> {

@@ -14,7 +14,8 @@ const char *row_name = "start";
 
 static u64 clock_cost;
 
-u64 now(void)
+/* What is inlined here and not elsewhere would take another time than calibrate() found. */
+__attribute__((noinline)) u64 now(void)
 {
     struct timespec time;
 
@@ -46,11 +47,27 @@ void calibrate(void)
     clock_cost = median(steps, CLOCK_READINGS);
 }
 
-u64 since(u64 start)
+__attribute__((noinline)) u64 since(u64 start)
 {
     u64 time = now() - start;
 
     return time > clock_cost ? time - clock_cost : 0;
+}
+
+u64 time_loop(u64 rounds)
+{
+    u64 start = now();
+
+    __asm__ volatile("1: decq %0\n\tjnz 1b" : "+r"(rounds) : : "cc");
+    return since(start);
+}
+
+int is_counting(void)
+{
+    enum { ROUNDS = 5000, SLACK = 16 };
+    u64 time = measure(time_loop, ROUNDS) * ROUNDS / 1000;
+
+    return time >= 2 * ROUNDS && time <= 2 * ROUNDS + SLACK;
 }
 
 u64 measure(batch *run, u64 rounds)
@@ -97,6 +114,17 @@ long check(const char *call, long result)
     if (result >= 0)
         return result;
     snprintf(why, sizeof why, "%s: %s", call, strerror(errno));
+    fail(why);
+}
+
+void expect(const char *call, long result, long wanted)
+{
+    char why[160];
+
+    check(call, result);
+    if (result == wanted)
+        return;
+    snprintf(why, sizeof why, "%s: %ld instead of %ld", call, result, wanted);
     fail(why);
 }
 

@@ -16,8 +16,6 @@ struct row {
     void (*run)(const char *name);
 };
 
-extern const struct row call_rows[], process_rows[], switch_rows[], signal_rows[], memory_rows[], pipe_rows[];
-
 /* The row that is running, for messages. */
 extern const char *row_name;
 
@@ -26,6 +24,12 @@ u64 now(void);
 
 /* Measures what now() itself takes; to be called once, before any row runs. */
 void calibrate(void);
+
+/* Nanoseconds for a loop of twice as many instructions as `rounds`. */
+u64 time_loop(u64 rounds);
+
+/* Whether a nanosecond is an instruction. */
+int is_counting(void);
 
 /* The time since `start`, less what reading the clock takes. */
 u64 since(u64 start);
@@ -50,6 +54,9 @@ __attribute__((noreturn)) void fail(const char *why);
 
 /* Ends the row if `result` is negative, with the name of the call and errno; otherwise returns it. */
 long check(const char *call, long result);
+
+/* Ends the row unless `result`, what `call` came to, is `wanted`. */
+void expect(const char *call, long result, long wanted);
 
 /* Waits for the process `child` and ends the row if it did not end with status 0. */
 void reap(long child);
