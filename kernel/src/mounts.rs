@@ -46,6 +46,7 @@ pub(crate) fn mount(target: Place, source: Source<'_>, kind: &[u8], flags: u32, 
         b"devtmpfs" => fs::devfs::shared()?,
         b"mqueue" => fs::mqueue::shared(),
         b"proc" => crate::procfs::file_system(),
+        b"sysfs" => fs::sysfs::shared(),
         _ => return Err(Errno::ENODEV),
     };
     table::mount(file_system, Some(target), source.text, flags & KEPT).map(|_| ())

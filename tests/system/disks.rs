@@ -69,6 +69,7 @@ pub(crate) fn tests() -> Vec<Test> {
         add(format!("disks/{}-4-cpus", bus.name), Box::new(move |name| storm(name, bus)));
         add(format!("disks/{}-bad-sector", bus.name), Box::new(move |name| bad_sector(name, bus)));
     }
+    add("disks/cache".to_string(), Box::new(cache));
     add("disks/blocks-of-4096".to_string(), Box::new(blocks_of_4096));
     add("disks/read-only".to_string(), Box::new(read_only));
     add("disks/late-virtio".to_string(), Box::new(|name| late(name, BUSES[0], Late::MaySucceed)));
@@ -309,6 +310,30 @@ fn loop_disk(name: &str) -> TestResult {
     for (at, byte) in expected[ODD.0..ODD.0 + ODD.1].iter_mut().enumerate() {
         *byte = (at * 5 + 1).to_le_bytes()[0];
     }
+    same(&path, &expected)?;
+    Ok(())
+}
+
+/// What the guest writes without fsync, by write, by mmap and past the cache, is in the image when the last one closed it.
+fn cache(name: &str) -> TestResult {
+    let path = image(name, &pattern())?;
+    run(name, &machine(BUSES[0], "cache vda", &path.display().to_string(), ""))?;
+    let mut expected = pattern();
+    let mut put = |at: usize, len: usize, value: usize| {
+        for (place, byte) in expected[at..at + len].iter_mut().enumerate() {
+            *byte = (place + value).to_le_bytes()[0];
+        }
+    };
+    put(1000, 10000, 1);
+    put(65536, 8192, 2);
+    put(65536, 4096, 3);
+    put((1 << 20) + 4096, 4096, 4);
+    put((1 << 20) + 8192, 4096, 6);
+    put(2 << 20, 4096, 7);
+    put(3 << 20, 100, 9);
+    expected[2 << 20..(2 << 20) + 512].fill(0);
+    expected[(1 << 20) + 5] = 77;
+    expected[(1 << 20) + 6] = 78;
     same(&path, &expected)?;
     Ok(())
 }

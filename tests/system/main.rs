@@ -19,6 +19,7 @@ mod process;
 mod programs;
 mod roots;
 mod storage;
+mod sysfs;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         disks::tests(),
         roots::tests(),
         storage::tests(),
+        sysfs::tests(),
         guest_programs::tests(),
         bad_input::tests(),
         last_words::tests(),

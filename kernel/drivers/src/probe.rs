@@ -6,7 +6,7 @@ use abi::{Errno, Result};
 use hal::pci::{self, Function};
 use logic::addr::PhysAddr;
 use logic::pci::PciId;
-use nucleus::{info, warning};
+use nucleus::{bound, info, warning};
 
 use crate::virtio::Place;
 use crate::{ahci, ide, virtio};
@@ -14,15 +14,22 @@ use crate::{ahci, ide, virtio};
 /// A driver of functions on the PCI bus.
 struct Driver {
     name: &'static str,
+    /// Linux's name for it, for `/sys`.
+    shown: &'static str,
     matches: fn(&PciId) -> bool,
     probe: fn(Function) -> Result<()>,
 }
 
 /// All of them; the first that matches has the function.
 const DRIVERS: &[Driver] = &[
-    Driver { name: "virtio-disk", matches: virtio::disk::matches, probe: virtio::disk::probe },
-    Driver { name: "ide", matches: ide::matches, probe: ide::probe },
-    Driver { name: "ahci", matches: ahci::matches, probe: ahci::probe },
+    Driver {
+        name: "virtio-disk",
+        shown: "virtio-pci",
+        matches: virtio::disk::matches,
+        probe: virtio::disk::probe,
+    },
+    Driver { name: "ide", shown: "ata_piix", matches: ide::matches, probe: ide::probe },
+    Driver { name: "ahci", shown: "ahci", matches: ahci::matches, probe: ahci::probe },
 ];
 
 /// Looks for devices and starts their drivers. `places` are those that the command line names. What does not work is a
@@ -46,8 +53,12 @@ pub fn start<'a>(places: impl Iterator<Item = &'a str>) {
     for (address, id) in (0..).map_while(pci::function) {
         let Some(driver) = DRIVERS.iter().find(|driver| (driver.matches)(&id)) else { continue };
         let started = pci::claim(address).and_then(driver.probe);
-        if let Err(error) = started {
-            warning!("{} at {address} does not start: {error}; going on without it", driver.name);
+        match started {
+            // Without memory for it, only `/sys` does not show it.
+            Ok(()) => drop(bound::note(address, driver.shown)),
+            Err(error) => {
+                warning!("{} at {address} does not start: {error}; going on without it", driver.name);
+            }
         }
     }
 }

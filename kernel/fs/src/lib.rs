@@ -16,6 +16,7 @@
 //! - [`devfs`]: the devices' directory, `/dev`.
 //! - [`initramfs`]: unpacking the archive that the boot loader brought.
 //! - [`procfs`]: processes as files, `/proc`.
+//! - [`sysfs`]: devices as files, `/sys`.
 
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@ pub mod devices;
 pub mod devfs;
 pub mod initramfs;
 pub mod procfs;
+pub mod sysfs;
 #[cfg(test)]
 mod test_support;
 

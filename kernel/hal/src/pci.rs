@@ -36,6 +36,8 @@ struct Known {
     address: Address,
     id: PciId,
     is_claimed: bool,
+    /// What its driver measured; nobody else may, while it works.
+    bars: [Option<Bar>; BARS as usize],
 }
 
 /// Where the registers of each bus's functions are mapped, if ACPI tells of them.
@@ -163,7 +165,12 @@ fn scan_bus(bus: u8, buses: &mut Vec<u8>, functions: &mut Vec<Known>) -> Result<
                     set_command(address, |command| command & !COMMAND_MASTER | COMMAND_NO_LINE);
                 }
                 functions.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-                functions.push(Known { address, id: found.id, is_claimed: found.header != Header::Device });
+                functions.push(Known {
+                    address,
+                    id: found.id,
+                    is_claimed: found.header != Header::Device,
+                    bars: [None; BARS as usize],
+                });
             }
             if function == 0 && !has_more {
                 break;
@@ -176,6 +183,18 @@ fn scan_bus(bus: u8, buses: &mut Vec<u8>, functions: &mut Vec<Known>) -> Result<
 /// The `index`th function there is.
 pub fn function(index: usize) -> Option<(Address, PciId)> {
     FUNCTIONS.lock().get(index).map(|known| (known.address, known.id))
+}
+
+/// A word of the configuration space of a function that exists, from the part that all have.
+pub fn config(address: Address, offset: u16) -> Option<u32> {
+    let is_known = FUNCTIONS.lock().iter().any(|known| known.address == address);
+    (is_known && offset < 256).then(|| read(address, offset & 0xfc))
+}
+
+/// The base address registers of a function, as far as its driver has measured them.
+pub fn measured(address: Address) -> [Option<Bar>; BARS as usize] {
+    let functions = FUNCTIONS.lock();
+    functions.iter().find(|known| known.address == address).map_or([None; BARS as usize], |known| known.bars)
 }
 
 /// One function, for the driver that claimed it. Dropped, it reaches memory no more.
@@ -257,7 +276,13 @@ impl Function {
         let high_mask = if is_wide { measure(offset + 4, high) } else { 0 };
         set_command(self.address, |_| command);
         let join = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
-        pci::bar(join(low, high), join(low_mask, high_mask)).ok_or(Errno::ENXIO)
+        let bar = pci::bar(join(low, high), join(low_mask, high_mask)).ok_or(Errno::ENXIO)?;
+        let mut functions = FUNCTIONS.lock();
+        let known = functions.iter_mut().find(|known| known.address == self.address);
+        if let Some(slot) = known.and_then(|known| known.bars.get_mut(usize::from(number))) {
+            *slot = Some(bar);
+        }
+        Ok(bar)
     }
 
     /// Maps the registers behind a base address register, all but the table of messages.

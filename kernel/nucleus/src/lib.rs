@@ -4,6 +4,7 @@
 //! - [`log`]: levelled messages in a ring, copied to the console.
 //! - [`sched`]: threads, waiting, sleeping locks, timers.
 //! - [`irq`]: handlers of device interrupts.
+//! - [`bound`]: which driver has which device.
 //! - [`block`]: disks, and what they are asked for.
 //! - [`mm`]: user address spaces.
 //! - [`clock`]: the time of day.
@@ -18,6 +19,7 @@ extern crate alloc;
 pub mod log;
 pub mod sched;
 pub mod irq;
+pub mod bound;
 pub mod block;
 pub mod mm;
 pub mod clock;

@@ -62,7 +62,7 @@ pub fn probe(function: Function) -> Result<()> {
     let mut ports = Vec::new();
     for number in registers.ports().filter(|&number| registers.has_link(&window, number)) {
         ports.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        match Port::new(&window, number, &registers, trouble.clone()) {
+        match Port::new(function.address(), &window, number, &registers, trouble.clone()) {
             Ok(port) => ports.push(port),
             Err(error) => warning!("AHCI port {number} does not start: {error}"),
         }

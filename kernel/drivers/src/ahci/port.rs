@@ -15,6 +15,7 @@ use hal::rank;
 use hal::spin::{Lock, Once};
 
 use logic::ata::{self, Disk, Width, command};
+use logic::pci::Address;
 use nucleus::block::{BlockDevice, Command, DeviceInfo, Durability, Failure, Operation, Outcome};
 use nucleus::sched::{Mutex, WaitQueue};
 
@@ -28,6 +29,8 @@ const IDENTIFY_MS: u32 = 5000;
 
 /// A port.
 pub(super) struct Port {
+    /// The controller's.
+    place: Address,
     number: u8,
     registers: PortRegisters,
     slots: usize,
@@ -62,6 +65,7 @@ impl Port {
     /// # Errors
     /// ENOMEM; ETIMEDOUT if it does not stop.
     pub(super) fn new(
+        place: Address,
         window: &Window,
         number: u8,
         controller: &Controller,
@@ -91,7 +95,17 @@ impl Port {
         let controller_has_queue = controller.has_queue();
         let (disk, state) = (Once::new(), Lock::new(state));
         let repairing = Mutex::new(());
-        Ok(Arc::new(Port { number, registers, slots, controller_has_queue, disk, state, repairing, trouble }))
+        Ok(Arc::new(Port {
+            place,
+            number,
+            registers,
+            slots,
+            controller_has_queue,
+            disk,
+            state,
+            repairing,
+            trouble,
+        }))
     }
 
     pub(super) fn number(&self) -> u8 {
@@ -328,6 +342,10 @@ fn task(asked: &Command, disk: &Disk, manner: Manner) -> Task {
 }
 
 impl BlockDevice for Port {
+    fn place(&self) -> Option<Address> {
+        Some(self.place)
+    }
+
     fn info(&self) -> DeviceInfo {
         let disk = self.disk.get();
         let (sectors, logical_block, physical_block) = disk.map_or((0, 512, 512), |disk| {

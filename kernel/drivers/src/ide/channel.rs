@@ -8,6 +8,7 @@ use hal::dma::{BusAddress, Dma, Reach};
 use hal::rank;
 use hal::spin::{Lock, Once};
 use logic::ata::{self, Disk, Width, command};
+use logic::pci::Address;
 use nucleus::block::{BlockDevice, Command, DeviceInfo, Failure, Operation, Outcome, SECTOR};
 use nucleus::irq::IrqHandler;
 
@@ -23,6 +24,8 @@ const DATA_PATIENCE: usize = 100_000;
 
 /// A channel.
 pub(super) struct Channel {
+    /// The controller's.
+    place: Address,
     number: u16,
     interrupt: u8,
     registers: Registers,
@@ -59,7 +62,7 @@ enum Manner {
 impl Channel {
     /// # Errors
     /// ENOMEM.
-    pub(super) fn new(number: u16, registers: Registers, interrupt: u8) -> Result<Arc<Self>> {
+    pub(super) fn new(place: Address, number: u16, registers: Registers, interrupt: u8) -> Result<Arc<Self>> {
         let table = match registers.has_master() {
             true => Some(Dma::new(PIECES * PIECE, Reach::FourGib)?),
             false => None,
@@ -68,7 +71,7 @@ impl Channel {
         waiting.try_reserve_exact(4).map_err(|_| Errno::ENOMEM)?;
         let state = Lock::new(State { active: None, waiting, is_lost: false });
         let disks = [const { Once::new() }; 2];
-        Ok(Arc::new(Channel { number, interrupt, registers, table, state, disks }))
+        Ok(Arc::new(Channel { place, number, interrupt, registers, table, state, disks }))
     }
 
     pub(super) fn number(&self) -> u16 {
@@ -312,6 +315,10 @@ impl Drive {
 }
 
 impl BlockDevice for Drive {
+    fn place(&self) -> Option<Address> {
+        Some(self.channel.place)
+    }
+
     fn info(&self) -> DeviceInfo {
         let disk = &self.disk;
         DeviceInfo {

@@ -60,7 +60,7 @@ pub fn probe(function: Function) -> Result<()> {
         }
         let registers = Registers::claim(first, control, master.as_ref(), index)?;
         if registers.is_connected() {
-            channels.push(Channel::new(index, registers, interrupt)?);
+            channels.push(Channel::new(function.address(), index, registers, interrupt)?);
         }
     }
     if channels.is_empty() {

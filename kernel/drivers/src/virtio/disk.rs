@@ -13,7 +13,7 @@ use hal::dma::{BusAddress, Dma, Reach};
 use hal::pci::Function;
 use hal::rank;
 use hal::spin::Lock;
-use logic::pci::PciId;
+use logic::pci::{Address, PciId};
 use nucleus::block::{
     self, BlockDevice, Command, DeviceInfo, Durability, Failure, Family, Operation, Outcome,
 };
@@ -271,6 +271,10 @@ impl State {
 impl BlockDevice for VirtioDisk {
     fn info(&self) -> DeviceInfo {
         self.info
+    }
+
+    fn place(&self) -> Option<Address> {
+        self.transport.place()
     }
 
     fn submit(&self, command: Command) {

@@ -145,6 +145,10 @@ fn find(function: &Function, kind: u8) -> Option<Structure> {
 }
 
 impl Transport for Pci {
+    fn place(&self) -> Option<logic::pci::Address> {
+        Some(self.function.address())
+    }
+
     fn offered(&self) -> u64 {
         let word = |number: u32| {
             self.write(common::OFFERED_SELECT, number);

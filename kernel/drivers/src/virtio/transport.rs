@@ -2,6 +2,7 @@
 
 use abi::{Errno, Result};
 use hal::dma::BusAddress;
+use logic::pci::Address;
 use nucleus::irq::IrqHandler;
 
 /// Status bits.
@@ -32,6 +33,10 @@ pub(super) struct QueuePlace {
 
 /// The registers of a device.
 pub(super) trait Transport: Send + Sync {
+    /// Its function of the PCI bus, if that is where it is.
+    fn place(&self) -> Option<Address> {
+        None
+    }
     /// What the device offers.
     fn offered(&self) -> u64;
     /// Tells it what is accepted.

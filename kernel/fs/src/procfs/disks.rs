@@ -41,6 +41,22 @@ fn line(disk: &Disk, to: &mut Text) {
     put!(to, " {} {}\n", load(&now.flushes.requests), load(&now.flushes.time_ns) / MILLI);
 }
 
+/// What was moved between memory and disks.
+pub(super) struct Moved {
+    pub(super) read: u64,
+    pub(super) written: u64,
+}
+
+/// In units of 1024 bytes, as `pgpgin` and `pgpgout` count. Loop disks' bytes count once more, as on Linux.
+pub(super) fn moved_kib() -> Moved {
+    let mut moved = Moved { read: 0, written: 0 };
+    for disk in block::all().iter().filter(|disk| !disk.is_partition()) {
+        moved.read += load(&disk.statistics().reads.sectors) / 2;
+        moved.written += load(&disk.statistics().writes.sectors) / 2;
+    }
+    moved
+}
+
 const MILLI: u64 = 1_000_000;
 
 fn load(counter: &AtomicU64) -> u64 {

@@ -45,7 +45,7 @@ const ROWS: &[Row] = &[
     shown("diskstats", disks::diskstats),
     constant!(
         "filesystems",
-        b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tmqueue\nnodev\tramfs\n\text2\n"
+        b"nodev\tsysfs\nnodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tmqueue\nnodev\tramfs\n\text2\n"
     ),
     shown("interrupts", interrupts),
     shown("loadavg", loadavg),
@@ -168,11 +168,13 @@ fn memory() -> Memory {
     let files = tmpfs::pages_in_use() * PAGE_SIZE;
     let heap = hal::heap::stats();
     let cache = nucleus::vfs::cache::counters::counts();
+    let buffers = nucleus::vfs::cache::disks::pages_in_use().min(cache.cached);
     Memory {
         total: bytes(frames.total),
         free: bytes(frames.free),
         available: bytes(frames.free) + (cache.cached - cache.dirty.min(cache.cached)) * PAGE_SIZE,
-        cached: files + cache.cached * PAGE_SIZE,
+        buffers: buffers * PAGE_SIZE,
+        cached: files + (cache.cached - buffers) * PAGE_SIZE,
         dirty: cache.dirty * PAGE_SIZE,
         writing: cache.writing * PAGE_SIZE,
         anonymous: bytes(frames::shared_in_use()).saturating_sub(files + cache.cached * PAGE_SIZE),
@@ -194,14 +196,16 @@ fn vmstat(_question: &Question<'_>, to: &mut Text) -> Result<()> {
     for (name, bytes) in [
         ("nr_free_pages", memory.free),
         ("nr_anon_pages", memory.anonymous),
-        ("nr_file_pages", memory.cached),
+        ("nr_file_pages", memory.cached + memory.buffers),
+        ("nr_dirty", memory.dirty),
+        ("nr_writeback", memory.writing),
         ("nr_shmem", memory.shared),
     ] {
         put!(to, "{name} {}\n", bytes / PAGE_SIZE);
     }
-    for name in
-        ["nr_dirty", "nr_writeback", "pgpgin", "pgpgout", "pswpin", "pswpout", "pgfault", "pgmajfault"]
-    {
+    let moved = disks::moved_kib();
+    put!(to, "pgpgin {}\npgpgout {}\n", moved.read, moved.written);
+    for name in ["pswpin", "pswpout", "pgfault", "pgmajfault"] {
         put!(to, "{name} 0\n");
     }
     Ok(())

@@ -13,6 +13,8 @@ pub struct Memory {
     pub free: u64,
     /// What could be had without harm.
     pub available: u64,
+    /// Pages of disks themselves.
+    pub buffers: u64,
     /// Pages of files.
     pub cached: u64,
     /// Those that the disk does not have.
@@ -45,7 +47,7 @@ pub fn meminfo(text: &mut Text, memory: &Memory) {
         ("MemTotal", memory.total),
         ("MemFree", memory.free),
         ("MemAvailable", memory.available),
-        ("Buffers", 0),
+        ("Buffers", memory.buffers),
         ("Cached", memory.cached),
         ("SwapCached", 0),
         ("Active", memory.anonymous),

@@ -9,6 +9,7 @@ use super::SECTOR;
 use super::queue;
 use super::request::{Operation, Request, Segment};
 use logic::elevator::Item;
+use logic::pci::Address;
 
 /// What a device is like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +84,11 @@ impl fmt::Display for Failure {
 pub trait BlockDevice: Send + Sync {
     /// What it is like. May change its size only.
     fn info(&self) -> DeviceInfo;
+
+    /// The function of the PCI bus that it is, or is behind.
+    fn place(&self) -> Option<Address> {
+        None
+    }
 
     /// Begins a command; at most `depth` are under way. Called with interrupts off, from threads and interrupts: it must
     /// not sleep, and not finish a command under a lock.

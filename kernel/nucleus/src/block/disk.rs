@@ -25,7 +25,6 @@ use super::request::{self, Operation, Request, Segment};
 use super::statistics::Statistics;
 use super::ticket::Ticket;
 use super::{SECTOR, watch};
-use crate::sched::Mutex;
 
 /// What sort of disk, which decides its name and number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,7 +51,7 @@ impl Family {
     }
 
     /// Numbers for each disk: itself and its partitions.
-    const fn minors(self) -> u32 {
+    pub const fn minors(self) -> u32 {
         match self {
             Family::Virtio | Family::Scsi => 16,
             Family::Loop | Family::Ram => 1,
@@ -89,7 +88,6 @@ pub struct Disk {
     /// What `BLKRASET` said; nothing here reads ahead by it.
     read_ahead: AtomicU64,
     openers: AtomicUsize,
-    partial_writes: Mutex<(), rank::Writing>,
 }
 
 static DISKS: Lock<Vec<Arc<Disk>>, rank::Table> = Lock::new(Vec::new());
@@ -214,7 +212,6 @@ impl Disk {
             is_read_only: AtomicBool::new(info.is_read_only),
             read_ahead: AtomicU64::new(256),
             openers: AtomicUsize::new(0),
-            partial_writes: Mutex::new(()),
         };
         disk.set_index(index);
         Ok(disk)
@@ -362,11 +359,6 @@ impl Disk {
     /// Who has it open: one more, one less.
     pub fn openers(&self) -> &AtomicUsize {
         &self.openers
-    }
-
-    /// Held by who reads a block, changes a part of it and writes it.
-    pub fn partial_writes(&self) -> &Mutex<(), rank::Writing> {
-        &self.partial_writes
     }
 
     pub(super) fn queue(&self) -> &Arc<Queue> {

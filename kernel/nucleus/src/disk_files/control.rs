@@ -1,12 +1,13 @@
 //! ioctl(2) on disks (Linux, include/uapi/linux/fs.h and hdreg.h).
 
-use alloc::sync::Arc;
+use core::ops::Range;
 
 use abi::{Errno, Result};
 use hal::usermem;
 use logic::addr::PAGE_LEN;
 
 use crate::block::{Disk, Durability, Family, Operation, SECTOR};
+use crate::vfs::cache::disks::DiskCache;
 
 const BLKROSET: u32 = 0x125d;
 const BLKROGET: u32 = 0x125e;
@@ -36,23 +37,32 @@ pub fn is_privileged(request: u32) -> bool {
     matches!(request, BLKROSET | BLKRRPART | BLKFLSBUF | BLKRASET | BLKFRASET | BLKBSZSET)
 }
 
-pub(super) fn control(disk: &Arc<Disk>, request: u32, argument: u64) -> Result<u64> {
+pub(super) fn control(cache: &DiskCache, request: u32, argument: u64) -> Result<u64> {
+    let disk = cache.disk();
     let info = disk.info();
     let put32 = |value: u32| usermem::write(argument, &value);
     match request {
         BLKROSET => {
             let value: u32 = usermem::read(argument)?;
+            // What was written while one might goes to the disk first.
+            cache.write_back(0..u64::MAX)?;
             disk.set_read_only(value != 0);
             Ok(())
         }
         BLKROGET => put32(u32::from(disk.is_read_only())),
         BLKRRPART => {
+            // The table is read from the disk itself.
+            cache.write_back(0..u64::MAX)?;
             disk.read_partitions()?;
             super::publish()
         }
         BLKGETSIZE => usermem::write(argument, &disk.sectors()),
         BLKGETSIZE64 => usermem::write(argument, &(disk.sectors() * SECTOR)),
-        BLKFLSBUF => disk.flush_sync(),
+        BLKFLSBUF => {
+            cache.write_back(0..u64::MAX)?;
+            cache.pages().drop_clean();
+            disk.flush_sync()
+        }
         BLKRASET | BLKFRASET => {
             disk.set_read_ahead(argument);
             Ok(())
@@ -63,16 +73,16 @@ pub(super) fn control(disk: &Arc<Disk>, request: u32, argument: u64) -> Result<u
         BLKBSZSET => {
             let size: u32 = usermem::read(argument)?;
             let fits = size.is_power_of_two() && (info.logical_block..=4096).contains(&size);
-            // What the page cache's unit is when there is one; nothing depends on it now.
+            // The page cache's unit is a page, whatever is said here.
             if fits { Ok(()) } else { Err(Errno::EINVAL) }
         }
         BLKDISCARD => {
             let (start, sectors) = range(disk, argument)?;
-            disk.without_memory(Operation::Discard(sectors), start)
+            cache.go_past(bytes(start, sectors), || disk.without_memory(Operation::Discard(sectors), start))
         }
         BLKZEROOUT => {
             let (start, sectors) = range(disk, argument)?;
-            write_zeroes(disk, start, sectors)
+            cache.go_past(bytes(start, sectors), || write_zeroes(disk, start, sectors))
         }
         BLKIOMIN => put32(info.physical_block),
         BLKIOOPT | BLKALIGNOFF | BLKDISCARDZEROES => put32(0),
@@ -100,6 +110,10 @@ fn range(disk: &Disk, argument: u64) -> Result<(u64, u64)> {
         return Err(Errno::EINVAL);
     }
     Ok((start / SECTOR, len / SECTOR))
+}
+
+fn bytes(start: u64, sectors: u64) -> Range<u64> {
+    start * SECTOR..(start + sectors) * SECTOR
 }
 
 /// By the device if it knows how, else by writing zeros.

@@ -23,7 +23,9 @@ use crate::block::{
     self, BlockDevice, Command, DeviceInfo, Disk, Failure, Family, Operation, Outcome, SECTOR, Segment,
 };
 use crate::sched::{self, Thread, Wait, WaitQueue};
+use crate::vfs::cache::disks;
 use crate::vfs::device::{self, Device, Registered};
+use crate::vfs::storage::Synced;
 use crate::vfs::{ByteSink, ByteSource, File, FileKind, OpenFile, Transfer};
 
 const MAJOR: u32 = 7;
@@ -169,7 +171,7 @@ impl Device for Opener {
     fn open(&self, number: u64, flags: u32) -> Result<Arc<dyn File>> {
         match device_parts(number) {
             CONTROL => Ok(Arc::new(ControlFile)),
-            (_, index) => Ok(Arc::new(DiskFile::new(find_or_make(index)?.1, flags))),
+            (_, index) => Ok(Arc::new(DiskFile::new(&find_or_make(index)?.1, flags)?)),
         }
     }
 }
@@ -305,6 +307,7 @@ impl Loop {
 
     /// Sets what is behind the disk, and its size from it.
     fn change(&self, disk: &Disk, backing: Backing) -> Result<()> {
+        write_back(disk);
         let size = backing.file.size().saturating_sub(backing.status.offset);
         let size = match backing.status.size_limit {
             0 => size,
@@ -316,13 +319,16 @@ impl Loop {
         let old = self.state.lock().backing.replace(backing);
         drop(old);
         disk.set_sectors(size / SECTOR);
+        forget(disk);
         Ok(())
     }
 
     fn unbind(&self, disk: &Disk) {
         // What was written goes to the file first.
+        write_back(disk);
         let _ = disk.flush_sync();
         disk.set_sectors(0);
+        forget(disk);
         disk.set_read_only(false);
         let old = self.state.lock().backing.take();
         self.work.wake_all();
@@ -376,6 +382,21 @@ impl Loop {
     }
 }
 
+/// Gives the file what the disk's cache has.
+fn write_back(disk: &Disk) {
+    if let Some(cache) = disks::find(disk) {
+        // As on Linux, where nobody is told either.
+        let _ = cache.write_back(0..u64::MAX);
+    }
+}
+
+/// Something else is behind the disk now.
+fn forget(disk: &Disk) {
+    if let Some(cache) = disks::find(disk) {
+        cache.pages().forget(0..u64::MAX);
+    }
+}
+
 /// A disk was closed: the last one to do so may take the file away.
 pub(super) fn closed(disk: &Arc<Disk>) {
     if disk.family() != Family::Loop || disk.openers().load(Ordering::Relaxed) > 0 {
@@ -411,8 +432,8 @@ fn check_backing(disk: &Disk, file: &Arc<OpenFile>) -> Result<()> {
 fn carry_out(command: &Command, backing: &Backing) -> Outcome {
     let file = backing.file.file();
     if command.operation() == Operation::Flush {
-        // Other files' pages are where they will stay; a disk has a cache.
-        return disk_of(&**file).map_or(Ok(()), |disk| disk.flush_sync().map_err(|_| Failure::Medium));
+        let Some(storage) = file.storage() else { return Ok(()) };
+        return storage.sync(Synced::Data, 0..u64::MAX).map_err(|_| Failure::Medium);
     }
     let mut position = backing.status.offset.saturating_add(command.sector() * SECTOR);
     for segment in command.segments() {

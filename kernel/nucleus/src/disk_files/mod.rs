@@ -1,11 +1,12 @@
 //! Disks as files: what opening `/dev/vda` opens.
 //!
-//! Reads and writes go to the disk at once, by way of pages of their own ([`DiskFile::transfer`]): that is the place where
-//! the page cache will stand. Whoever writes less than a block reads the block first, under a lock of the disk, since two of
-//! them would undo each other's work. ioctl(2) is in `control`; files as disks are in [`loops`]. Locks: rank `Writing`,
-//! around writes of parts of blocks; rank `Table`, around the list of numbers that have a node.
+//! Reads, writes and mappings go through the disk's page cache ([`disks`]), which all who have it open share; `O_DIRECT`
+//! goes past it (`direct`), but not while a program maps the disk: then it goes through it and on to the disk at once.
+//! ioctl(2) is in `control`; files as disks are in [`loops`]. Locks: rank `Writing`, around writes; rank `Table`, around the
+//! list of numbers that have a node.
 
 mod control;
+mod direct;
 pub mod loops;
 
 use alloc::boxed::Box;
@@ -13,25 +14,24 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::ops::Range;
-use core::sync::atomic::Ordering;
 
-use abi::file::{O_DIRECT, O_DSYNC, O_SYNC};
+use abi::file::O_DIRECT;
 use abi::{Errno, Result};
 use hal::frames::SharedFrame;
 use hal::rank;
 use hal::spin::{Lock, Once};
-use logic::addr::PAGE_LEN;
+use logic::addr::PAGE_SIZE;
 
-use crate::block::{self, Disk, Durability, Family, Operation, Request, SECTOR, Segment, Ticket};
+use crate::block::{self, Disk, Family, SECTOR};
+use crate::mm::PageSource;
+use crate::mm::source::Purpose;
 use crate::sched::Wait;
+use crate::vfs::cache::disks::{self, DiskCache};
 use crate::vfs::device::{self, Device, Registered};
-use crate::vfs::storage::{Storage, Synced, Wanted};
-use crate::vfs::{ByteSink, ByteSource, File, FileKind, Transfer};
+use crate::vfs::storage::{Advice, Storage, Synced, Wanted};
+use crate::vfs::{ByteSink, ByteSource, File, FileKind, Transfer, flusher};
 
 pub use control::is_privileged;
-
-/// Pages of one transfer: what a command of most devices holds.
-const PAGES: usize = 32;
 
 static KNOWN: Lock<Vec<u64>, rank::Table> = Lock::new(Vec::new());
 static ON_CHANGE: Once<fn()> = Once::new();
@@ -76,7 +76,7 @@ fn announce() {
 
 /// The disk behind an open file, if it is one.
 pub fn disk_of(file: &dyn File) -> Option<&Arc<Disk>> {
-    file.as_any().downcast_ref::<DiskFile>().map(|file| &file.disk)
+    file.as_any().downcast_ref::<DiskFile>().map(|file| file.cache.disk())
 }
 
 /// Empties the caches of all disks. All are tried; the first error is returned.
@@ -98,234 +98,168 @@ struct Disks;
 impl Device for Disks {
     fn open(&self, number: u64, flags: u32) -> Result<Arc<dyn File>> {
         let disk = block::by_number(number).ok_or(Errno::ENXIO)?;
-        Ok(Arc::new(DiskFile::new(disk, flags)))
+        Ok(Arc::new(DiskFile::new(&disk, flags)?))
     }
 }
 
 /// An open disk or partition.
 struct DiskFile {
-    disk: Arc<Disk>,
+    cache: Arc<DiskCache>,
     flags: u32,
 }
 
 impl Drop for DiskFile {
     fn drop(&mut self) {
-        self.disk.openers().fetch_sub(1, Ordering::Relaxed);
-        loops::closed(&self.disk);
+        disks::close(&self.cache);
+        loops::closed(self.cache.disk());
     }
 }
 
-/// Pages with the whole blocks around some bytes of a disk.
-struct Bounce {
-    frames: Vec<SharedFrame>,
-    /// First byte on the disk, at a block's start.
-    start: u64,
-    /// Bytes, in whole blocks.
-    len: usize,
-}
-
-impl Bounce {
-    fn new(start: u64, len: usize) -> Result<Self> {
-        let mut frames = Vec::new();
-        let count = len.div_ceil(PAGE_LEN);
-        frames.try_reserve_exact(count).map_err(|_| Errno::ENOMEM)?;
-        for _ in 0..count {
-            frames.push(SharedFrame::new_zeroed().ok_or(Errno::ENOMEM)?);
-        }
-        Ok(Bounce { frames, start, len })
-    }
+/// Whether a transfer goes through the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Cached,
+    /// Whole blocks, past it.
+    Direct,
+    /// They were to go past it; but programs map what is in it.
+    Through,
 }
 
 impl DiskFile {
-    fn new(disk: Arc<Disk>, flags: u32) -> Self {
-        disk.openers().fetch_add(1, Ordering::Relaxed);
-        DiskFile { disk, flags }
+    fn new(disk: &Arc<Disk>, flags: u32) -> Result<Self> {
+        Ok(DiskFile { cache: disks::open(disk)?, flags })
+    }
+
+    fn disk(&self) -> &Disk {
+        self.cache.disk()
     }
 
     fn size(&self) -> u64 {
-        self.disk.sectors() * SECTOR
+        self.disk().sectors() * SECTOR
     }
 
-    fn block(&self) -> u64 {
-        u64::from(self.disk.info().logical_block)
-    }
-
-    /// Moves whole blocks between pages and disk, and waits. The page cache's place.
-    fn transfer(&self, operation: Operation, bounce: &Bounce) -> Result<()> {
-        let ticket = Ticket::new();
-        let mut request = Request::new(operation, bounce.start / SECTOR, bounce.frames.len(), &ticket)?;
-        let mut left = bounce.len;
-        for frame in &bounce.frames {
-            request.push(Segment::new(frame.clone(), 0, left.min(PAGE_LEN))?)?;
-            left = left.saturating_sub(PAGE_LEN);
+    /// # Errors
+    /// EINVAL for a direct transfer of anything but whole blocks.
+    fn way(&self, position: u64, len: usize) -> Result<Way> {
+        if self.flags & O_DIRECT == 0 {
+            return Ok(Way::Cached);
         }
-        self.disk.submit(request);
-        ticket.wait_done()
-    }
-
-    /// The whole blocks around as many of `len` bytes from `position` on as one transfer holds; how many those are, and
-    /// how far into the blocks they begin.
-    fn around(&self, position: u64, len: u64) -> Result<(Bounce, usize, usize)> {
-        let block = self.block();
-        let start = position - position % block;
-        let end = position.saturating_add(len).min(start + (PAGES * PAGE_LEN) as u64);
-        let whole = end.next_multiple_of(block).min(self.size()) - start;
-        let narrow = |value: u64| usize::try_from(value).map_err(|_| Errno::EINVAL);
-        Ok((Bounce::new(start, narrow(whole)?)?, narrow(end - position)?, narrow(position - start)?))
-    }
-
-    fn check_direct(&self, position: u64, len: usize) -> Result<()> {
-        let is_whole = |value: u64| value.is_multiple_of(self.block());
-        if self.flags & O_DIRECT != 0 && !(is_whole(position) && is_whole(len as u64)) {
+        let is_whole = |value: u64| value.is_multiple_of(u64::from(self.disk().info().logical_block));
+        if !(is_whole(position) && is_whole(len as u64)) {
             return Err(Errno::EINVAL);
         }
-        Ok(())
+        Ok(if self.cache.pages().is_mapped() { Way::Through } else { Way::Direct })
     }
 
-    /// Writes what one transfer holds; says how much the source gave.
-    fn write_piece(&self, position: u64, len: u64, from: &mut dyn ByteSource) -> Result<usize> {
-        let (mut bounce, len, skip) = self.around(position, len)?;
-        let taken = fill(&bounce, skip, len, from)?;
-        let block = usize::try_from(self.block()).map_err(|_| Errno::EINVAL)?;
-        bounce.len = (skip + taken).next_multiple_of(block).min(bounce.len);
-        bounce.frames.truncate(bounce.len.div_ceil(PAGE_LEN));
-        if taken == 0 {
-            return Ok(0);
-        }
-        let write = Operation::Write(Durability::Cached);
-        if skip == 0 && taken == bounce.len {
-            self.transfer(write, &bounce)?;
-            return Ok(taken);
-        }
-        // What is not written of the first and the last block stays as it is.
-        let whole = Bounce::new(bounce.start, bounce.len)?;
-        let _guard = self.disk.partial_writes().lock();
-        self.transfer(Operation::Read, &whole)?;
-        copy(&bounce, &whole, skip, taken);
-        self.transfer(write, &whole)?;
-        Ok(taken)
+    /// Bytes of the disk from `position` on, `len` of them at most.
+    fn inside(&self, position: u64, len: usize) -> u64 {
+        self.size().saturating_sub(position).min(len as u64)
+    }
+
+    fn write_cached(&self, position: u64, from: &mut dyn ByteSource) -> Result<usize> {
+        let _alone = self.cache.writing().lock();
+        let count = self.cache.pages().write(&*self.cache, position, from);
+        flusher::note();
+        count
+    }
+
+    /// Makes what was written last.
+    fn settle(&self, range: Range<u64>) -> Result<()> {
+        let written = self.cache.write_back(range);
+        if self.disk().is_read_only() { written } else { written.and(self.disk().flush_sync()) }
     }
 }
 
-/// Takes up to `len` bytes of a source to the place `skip` bytes into the pages; says how many there were.
-fn fill(bounce: &Bounce, skip: usize, len: usize, from: &mut dyn ByteSource) -> Result<usize> {
-    let mut taken = 0;
-    while taken < len {
-        let (offset, page) = ((skip + taken) % PAGE_LEN, (skip + taken) / PAGE_LEN);
-        let frame = bounce.frames.get(page).ok_or(Errno::EIO)?;
-        let wanted = (len - taken).min(PAGE_LEN - offset);
-        match from.take_to_page(frame, offset, wanted) {
-            Ok(count) => {
-                taken += count;
-                if count < wanted {
-                    break;
-                }
-            }
-            Err(error) if taken == 0 => return Err(error),
-            Err(_) => break,
-        }
-    }
-    Ok(taken)
+/// As much of a source as fits on the disk.
+struct Clipped<'a> {
+    from: &'a mut dyn ByteSource,
+    room: usize,
 }
 
-/// Copies `len` bytes from `skip` on between pages that hold the same part of a disk.
-fn copy(from: &Bounce, to: &Bounce, skip: usize, len: usize) {
-    let mut buffer = [0; 512];
-    let mut at = skip;
-    let end = skip + len;
-    for (page, (from, to)) in from.frames.iter().zip(&to.frames).enumerate() {
-        while at < end && at / PAGE_LEN == page {
-            let offset = at % PAGE_LEN;
-            let count = (end - at).min(buffer.len()).min(PAGE_LEN - offset);
-            from.read(offset, &mut buffer[..count]);
-            to.write(offset, &buffer[..count]);
-            at += count;
-        }
+impl ByteSource for Clipped<'_> {
+    fn left(&self) -> usize {
+        self.from.left().min(self.room)
+    }
+
+    fn take(&mut self, into: &mut [u8]) -> Result<usize> {
+        let len = into.len().min(self.room);
+        let count = self.from.take(&mut into[..len])?;
+        self.room -= count;
+        Ok(count)
+    }
+
+    fn take_to_page(&mut self, page: &SharedFrame, offset: usize, len: usize) -> Result<usize> {
+        let count = self.from.take_to_page(page, offset, len.min(self.room))?;
+        self.room -= count;
+        Ok(count)
     }
 }
 
 impl Storage for DiskFile {
-    fn sync(&self, _what: Synced, _range: Range<u64>) -> Result<()> {
-        if self.disk.is_read_only() { Ok(()) } else { self.disk.flush_sync() }
+    fn sync(&self, _what: Synced, range: Range<u64>) -> Result<()> {
+        self.settle(range)
+    }
+
+    fn write_errors(&self) -> u32 {
+        self.cache.pages().error_count()
     }
 
     fn seek(&self, position: u64, wanted: Wanted) -> Result<u64> {
         Ok(if wanted == Wanted::Data { position } else { DiskFile::size(self) })
     }
+
+    fn advise(&self, advice: Advice, range: Range<u64>) {
+        match advice {
+            Advice::WillNeed => {
+                self.cache.pages().expect(&*self.cache, range.start..range.end.min(DiskFile::size(self)));
+            }
+            Advice::DontNeed => {
+                let _ = self.cache.write_back(range);
+                self.cache.pages().drop_clean();
+            }
+        }
+    }
 }
 
 impl File for DiskFile {
     fn read(&self, transfer: &Transfer, to: &mut dyn ByteSink) -> Result<usize> {
-        self.check_direct(transfer.position, to.room())?;
-        let mut done = 0;
-        loop {
-            let position = transfer.position.saturating_add(done as u64);
-            let left = (to.room() as u64).min(self.size().saturating_sub(position));
-            if left == 0 {
-                return Ok(done);
-            }
-            let (bounce, len, skip) = self.around(position, left)?;
-            let read = self.transfer(Operation::Read, &bounce).and_then(|()| {
-                let mut given = 0;
-                while given < len {
-                    let (offset, page) = ((skip + given) % PAGE_LEN, (skip + given) / PAGE_LEN);
-                    let frame = bounce.frames.get(page).ok_or(Errno::EIO)?;
-                    let wanted = (len - given).min(PAGE_LEN - offset);
-                    match to.put_page(frame, offset, wanted) {
-                        Ok(count) if count == wanted => given += count,
-                        Ok(count) => return Ok(given + count),
-                        Err(_) if given > 0 => return Ok(given),
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(given)
-            });
-            match read {
-                Ok(count) => {
-                    done += count;
-                    if count < len {
-                        return Ok(done);
-                    }
-                }
-                Err(_) if done > 0 => return Ok(done),
-                Err(error) => return Err(error),
-            }
+        let position = transfer.position;
+        if self.way(position, to.room())? != Way::Direct {
+            return self.cache.pages().read(&*self.cache, position, to);
         }
+        let len = self.inside(position, to.room());
+        // What others wrote through the cache is newer than the disk.
+        self.cache.write_back(position..position + len)?;
+        direct::read(self.disk(), position, len, to)
     }
 
     fn write(&self, transfer: &Transfer, from: &mut dyn ByteSource) -> Result<usize> {
-        if self.disk.is_read_only() {
+        if self.disk().is_read_only() {
             return Err(Errno::EPERM);
         }
-        self.check_direct(transfer.position, from.left())?;
+        let position = transfer.position;
+        let way = self.way(position, from.left())?;
         if from.left() == 0 {
             return Ok(0);
         }
-        let mut done = 0;
-        loop {
-            let position = transfer.position.saturating_add(done as u64);
-            let wanted = from.left() as u64;
-            let left = wanted.min(self.size().saturating_sub(position));
-            if left == 0 {
-                if done == 0 {
-                    return Err(Errno::ENOSPC);
-                }
-                break;
-            }
-            match self.write_piece(position, left, from) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(_) if done > 0 => break,
-                Err(error) => return Err(error),
-            }
-            if from.left() == 0 {
-                break;
-            }
+        let len = self.inside(position, from.left());
+        if len == 0 {
+            return Err(Errno::ENOSPC);
         }
-        if self.flags & (O_SYNC | O_DSYNC) != 0 {
-            self.disk.flush_sync()?;
+        let range = position..position + len;
+        if way == Way::Direct {
+            let write = || direct::write(self.disk(), position, len, from);
+            return self.cache.go_past(range, write);
         }
-        Ok(done)
+        let room = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
+        let count = self.write_cached(position, &mut Clipped { from, room })?;
+        if way == Way::Through {
+            self.cache.write_back(range)?;
+        }
+        if position / PAGE_SIZE != (position + count as u64) / PAGE_SIZE {
+            flusher::throttle();
+        }
+        Ok(count)
     }
 
     fn append(&self, wait: Wait, from: &mut dyn ByteSource) -> Result<(u64, usize)> {
@@ -339,7 +273,11 @@ impl File for DiskFile {
     }
 
     fn control(&self, request: u32, argument: u64) -> Result<u64> {
-        control::control(&self.disk, request, argument)
+        control::control(&self.cache, request, argument)
+    }
+
+    fn pages(self: Arc<Self>) -> Option<Arc<dyn PageSource>> {
+        Some(Arc::new(DiskPages(self.cache.clone())))
     }
 
     fn size(&self) -> Option<u64> {
@@ -348,5 +286,39 @@ impl File for DiskFile {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+/// A disk as memory has it. It outlives the open file: when a mapping goes, nobody may wait for a disk.
+struct DiskPages(Arc<DiskCache>);
+
+impl PageSource for DiskPages {
+    fn page(&self, index: u64, purpose: Purpose) -> Result<SharedFrame> {
+        let page = self.0.pages().map(&*self.0, index, purpose);
+        if purpose == Purpose::Write {
+            flusher::note();
+        }
+        page
+    }
+
+    fn sync(&self, range: Range<u64>) -> Result<()> {
+        self.0.write_back(range)?;
+        self.0.disk().flush_sync()
+    }
+
+    fn cached_page(&self, index: u64) -> Option<SharedFrame> {
+        self.0.pages().cached(index)
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        (self.0.disk().number(), 0)
+    }
+
+    fn describe(&self, to: &mut Vec<u8>) {
+        let name = self.0.disk().name().as_bytes();
+        if to.try_reserve(name.len() + 5).is_ok() {
+            to.extend_from_slice(b"/dev/");
+            to.extend_from_slice(name);
+        }
     }
 }

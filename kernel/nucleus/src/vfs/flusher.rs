@@ -9,7 +9,7 @@ use hal::context::Kind;
 use hal::time;
 use logic::runq::Policy;
 
-use super::cache::counters;
+use super::cache::{counters, disks};
 use super::mount;
 use crate::sched::{self, Thread, Wait, WaitQueue};
 
@@ -52,7 +52,8 @@ pub fn hurry() {
 
 /// Called by who has written, without a lock: waits while more is dirty than the memory bears.
 pub fn throttle() {
-    if !counters::is_dirty_enough() {
+    // A thread of the kernel writes for somebody else, who may be the very one that makes room: a loop disk's.
+    if !counters::is_dirty_enough() || sched::current().owner().is_none() {
         return;
     }
     hurry();
@@ -90,12 +91,13 @@ fn run() {
     }
 }
 
-/// Brings to the disk what all file systems have that is older than a moment, or all.
+/// Brings to the disk what all file systems and disks have that is older than a moment, or all. Disks come first: what
+/// is on a loop disk is then in its file.
 ///
 /// # Errors
 /// The first of any.
 pub fn sync_all(older_than_ns: Option<u64>) -> Result<()> {
-    let mut outcome = Ok(());
+    let mut outcome = disks::write_back_all(older_than_ns);
     mount::for_each(|mount| outcome = outcome.and(mount.file_system().sync(older_than_ns)));
     outcome
 }

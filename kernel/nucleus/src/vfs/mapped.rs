@@ -8,6 +8,7 @@ use abi::Result;
 use hal::frames::SharedFrame;
 
 use super::busy::InMapping;
+use super::inode::FileKind;
 use super::mount::Place;
 use crate::mm::PageSource;
 use crate::mm::source::Purpose;
@@ -29,12 +30,12 @@ impl Mapped {
 }
 
 fn identity(pages: &Arc<dyn PageSource>, place: Option<&Place>) -> (u64, u64) {
-    match place {
-        Some(place) => {
-            let attributes = place.inode().attributes();
+    match place.map(|place| place.inode().attributes()) {
+        // All nodes of a disk have its pages.
+        Some(attributes) if attributes.kind != FileKind::BlockDevice => {
             (attributes.device, attributes.number)
         }
-        None => pages.identity(),
+        Some(_) | None => pages.identity(),
     }
 }
 

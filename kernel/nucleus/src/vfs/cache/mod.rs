@@ -10,12 +10,14 @@
 //! - [`transfer`]: reading and writing through the cache.
 //! - [`write_back`]: from the cache to the disk.
 //! - [`reclaim`]: memory for others.
+//! - [`disks`]: the pages of disks themselves.
 
 pub mod counters;
 pub mod pages;
 mod transfer;
 pub mod write_back;
 pub mod reclaim;
+pub mod disks;
 
 use alloc::sync::Arc;
 use core::ops::Range;

@@ -269,17 +269,24 @@ impl PageCache {
         index: u64,
         wanted: u64,
     ) -> Result<SharedFrame> {
+        // Another page of those that were read with it may be what failed: the second time it is read alone.
+        let mut is_alone = false;
         loop {
             let found = self.pages.lock().find(index);
-            match found {
+            let load = match found {
                 Found::Page(frame) => return Ok(frame),
-                Found::Loading(load) => self.wait_for(backing, &load)?,
+                Found::Loading(load) => Some(load),
+                Found::Nothing if is_alone => self.begin_load(backing, index..index + 1)?,
                 Found::Nothing => {
                     let range = self.pages.lock().ahead.missing(index, wanted);
-                    if let Some(load) = self.begin_load(backing, range)? {
-                        self.wait_for(backing, &load)?;
-                    }
+                    self.begin_load(backing, range)?
                 }
+            };
+            let Some(load) = load else { continue };
+            match self.wait_for(backing, &load) {
+                Err(error) if load.range == (index..index + 1) => return Err(error),
+                Err(_) => is_alone = true,
+                Ok(()) => {}
             }
         }
     }
@@ -481,6 +488,18 @@ impl PageCache {
             pages.mark_dirty(index);
         }
         Ok(())
+    }
+
+    /// Forgets the pages of a range of bytes, whatever is in them: what the disk has is what counts. Who maps one keeps
+    /// it until it is mapped anew.
+    pub fn forget(&self, range: Range<u64>) {
+        let _still = self.writing_back.lock();
+        let mut pages = self.pages.lock();
+        let (mut next, end) = (range.start / PAGE_SIZE, range.end.div_ceil(PAGE_SIZE));
+        while let Some((index, _)) = pages.slots.next(next).filter(|(index, _)| *index < end) {
+            pages.remove(index);
+            next = index + 1;
+        }
     }
 
     /// Begins to read a range of bytes that somebody will need.
