@@ -16,7 +16,7 @@ use super::*;
 const TOP: u64 = 0x3000_0000_0000;
 const AT: u64 = 0x1000_0000;
 
-fn memory() -> Memory {
+fn memory() -> Arc<Memory> {
     Memory::new(Layout { mmap_top: TOP, heap_start: 0x200_0000, ..Layout::default() }).unwrap()
 }
 
