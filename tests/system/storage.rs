@@ -209,7 +209,7 @@ fn bad_data(name: &str) -> TestResult {
 /// A sector with inodes that are not the first: files there cannot be looked at, others can.
 fn bad_inodes(name: &str) -> TestResult {
     let image = with_files(name)?;
-    // Inodes of 128 bytes: 12 and 13 are in the fourth sector of the table, the root in the first.
+    // Inodes of 128 bytes in blocks of 1024: 9 to 16 are read together, lost+found among them, the root is before.
     let found = ask(&image, "imap <13>")?;
     let block = found.split("at block ").nth(1).and_then(|rest| rest.split([',', ' ', '\n']).next());
     let offset = found.split("offset 0x").nth(1).and_then(|rest| rest.split_whitespace().next());
@@ -221,7 +221,7 @@ fn bad_inodes(name: &str) -> TestResult {
     let rule = bad_sector("read_aio", block * 2 + offset / 512);
     let mut guest = mounted(name, &failing(&image, &rule)?)?;
     run(&mut guest, "if cat good > /dev/null; then false; fi; if cat bad > /dev/null; then false; fi")?;
-    run(&mut guest, "cat good 2>&1 | grep 'put/output error'; ls lost+found && ls -d /mnt")?;
+    run(&mut guest, "cat good 2>&1 | grep 'put/output error'; ls -d /mnt")?;
     run(&mut guest, "ls /proc/self > /dev/null")?;
     power_off(guest)?;
     ext2::check(&image)
