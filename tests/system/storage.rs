@@ -248,7 +248,7 @@ fn power_cut(name: &str, acknowledged: u32) -> TestResult {
     // The host's cache outlives QEMU: what the guest's disk acknowledged is in the image.
     let mut guest = mounted(name, &ext2::attached(machine(2), &image, ""))?;
     let work = "i=0; while true; do i=$((i + 1)); seq $i $((i + 3000)) > t; dd if=t of=s conv=fsync 2>/dev/null; \
-                mv s f$i; fsync . f$i; rm -rf d$((i - 2)); mkdir d$i; cp f$i d$i; echo done-$i.; done\n";
+                mv s f$i; sync; rm -rf d$((i - 2)); mkdir d$i; cp f$i d$i; echo done-$i.; done\n";
     guest.type_text(work)?;
     guest.wait_for(&format!("done-{acknowledged}."))?;
     drop(guest);
