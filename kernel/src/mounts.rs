@@ -87,6 +87,9 @@ fn remount(target: &Place, flags: u32, data: &[u8]) -> Result<()> {
     let was_read_only = target.mount.flags() & table::READ_ONLY != 0;
     if flags & MS_BIND == 0 && is_read_only != was_read_only || !data.is_empty() {
         if is_read_only {
+            if target.mount.has_writers() {
+                return Err(Errno::EBUSY);
+            }
             // Nobody begins to write while the file system closes.
             target.mount.set_flags(flags & KEPT);
         }

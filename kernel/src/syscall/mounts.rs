@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use abi::file::AT_FDCWD;
 use abi::{Errno, Result};
 use logic::cred::Capability;
+use nucleus::vfs::mount::Unmounting;
 use nucleus::vfs::{FileKind, Last, OpenFile, Place};
 
 use super::args::{Hex, UserPtr, UserString};
@@ -35,7 +36,9 @@ pub(super) fn mount(
 
 /// umount2(2).
 pub(super) fn umount2(cx: &mut Cx, target: UserString, flags: Hex) -> Result<()> {
+    const MNT_FORCE: u32 = 1;
     const MNT_DETACH: u32 = 2;
+    const MNT_EXPIRE: u32 = 4;
     const UMOUNT_NOFOLLOW: u32 = 8;
     const KNOWN: u32 = 15;
     if flags.0 & !KNOWN != 0 {
@@ -46,7 +49,13 @@ pub(super) fn umount2(cx: &mut Cx, target: UserString, flags: Hex) -> Result<()>
     }
     let last = if flags.0 & UMOUNT_NOFOLLOW != 0 { Last::Keep } else { Last::Follow };
     let place = place_at(cx, AT_FDCWD, target, 0, last)?;
-    nucleus::vfs::mount::unmount(&place, flags.0 & MNT_DETACH != 0)?;
+    let how = match flags.0 & (MNT_FORCE | MNT_DETACH | MNT_EXPIRE) {
+        MNT_EXPIRE => Unmounting::IfUnused,
+        flags if flags & MNT_EXPIRE != 0 => return Err(Errno::EINVAL),
+        flags if flags & MNT_DETACH != 0 => Unmounting::Lazy,
+        _ => Unmounting::Now,
+    };
+    nucleus::vfs::mount::unmount(&place, how)?;
     // There is one of these for all its mounts.
     if !matches!(place.mount.file_system().kind(), "devtmpfs" | "mqueue" | "proc" | "sysfs") {
         nucleus::vfs::watch::unmounted(place.inode().attributes().device);

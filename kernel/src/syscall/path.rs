@@ -300,7 +300,7 @@ pub(super) fn faccessat2(cx: &mut Cx, fd: i32, path: UserString, mode: u32, flag
 fn make(cx: &Cx, fd: i32, path: UserString, making: &Making<'_>) -> Result<()> {
     let path = path.read()?;
     let walker = walker(cx, fd, &path, &cx.cred)?;
-    let found = walker.find(&path, Last::Keep)?;
+    let found = walker.find(&path, Last::Name)?;
     walker.make(found, making).map(|_| ())
 }
 
@@ -374,7 +374,7 @@ pub(super) fn linkat(
     let old = place_at(cx, old_fd, old, flags.0, follow)?;
     let new = new.read()?;
     let walker = walker(cx, new_fd, &new, &cx.cred)?;
-    walker.link(&old, walker.find(&new, Last::Keep)?)
+    walker.link(&old, walker.find(&new, Last::Name)?)
 }
 
 /// link(2).
@@ -389,7 +389,7 @@ pub(super) fn unlinkat(cx: &mut Cx, fd: i32, path: UserString, flags: Hex) -> Re
     }
     let path = path.read()?;
     let walker = walker(cx, fd, &path, &cx.cred)?;
-    let found = walker.find(&path, Last::Keep)?;
+    let found = walker.find(&path, Last::Name)?;
     walker.remove(found, if flags.0 & AT_REMOVEDIR != 0 { Removal::Directory } else { Removal::File })
 }
 
@@ -425,7 +425,7 @@ pub(super) fn renameat2(
     let from = walker(cx, old_fd, &old, &cx.cred)?;
     let to = walker(cx, new_fd, &new, &cx.cred)?;
     for _ in 0..MOST_WALKS {
-        let (found_old, found_new) = (from.find(&old, Last::Keep)?, to.find(&new, Last::Keep)?);
+        let (found_old, found_new) = (from.find(&old, Last::Name)?, to.find(&new, Last::Name)?);
         match from.rename(found_old, found_new, renaming) {
             Err(Errno::ESTALE) => {}
             outcome => return outcome,

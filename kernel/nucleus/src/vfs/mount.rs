@@ -5,7 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use abi::{Errno, Result};
 use hal::rank;
@@ -28,6 +28,10 @@ pub struct Mount {
     source: Vec<u8>,
     /// `MS_` flags.
     flags: AtomicU32,
+    /// Open files that may write.
+    writers: AtomicU32,
+    /// umount2(2) was asked whether it is in use, and nothing was opened on it since.
+    is_expiring: AtomicBool,
     number: u64,
 }
 
@@ -75,6 +79,18 @@ impl Mount {
     /// Sets them.
     pub fn set_flags(&self, flags: u32) {
         self.flags.store(flags, Ordering::Relaxed);
+    }
+
+    /// Whether an open file may write on it.
+    pub fn has_writers(&self) -> bool {
+        self.writers.load(Ordering::Acquire) != 0
+    }
+
+    /// Something was opened on it.
+    pub(super) fn note_use(&self) {
+        if self.is_expiring.load(Ordering::Relaxed) {
+            self.is_expiring.store(false, Ordering::Release);
+        }
     }
 
     /// Its number in `/proc/self/mountinfo`.
@@ -142,6 +158,8 @@ fn add(
         at: Lock::new(at.clone()),
         source: source.to_vec(),
         flags: AtomicU32::new(flags),
+        writers: AtomicU32::new(0),
+        is_expiring: AtomicBool::new(false),
         number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
     });
     mounts.push(mount.clone());
@@ -152,11 +170,39 @@ fn add(
     Ok(Place { mount, entry: root })
 }
 
+/// How a mount is taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmounting {
+    /// If it is not in use.
+    Now,
+    /// From the tree now, with its last user wholly (`MNT_DETACH`).
+    Lazy,
+    /// If nothing was opened on it since this was asked last (`MNT_EXPIRE`); the first time it is only noted.
+    IfUnused,
+}
+
+/// An open file that may write, counted by its mount until this is dropped.
+pub(super) struct Writer(Arc<Mount>);
+
+impl Writer {
+    pub(super) fn new(mount: &Arc<Mount>) -> Self {
+        mount.writers.fetch_add(1, Ordering::AcqRel);
+        Writer(mount.clone())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.writers.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Takes the mount that `place` is the root of away.
 ///
 /// # Errors
 /// EINVAL if it is none, or the first; EBUSY if others are mounted on it, or it is in use.
-pub fn unmount(place: &Place, is_lazy: bool) -> Result<()> {
+pub fn unmount(place: &Place, how: Unmounting) -> Result<()> {
+    let is_lazy = how == Unmounting::Lazy;
     let mut mounts = MOUNTS.lock();
     if !Arc::ptr_eq(&place.entry, &place.mount.root) {
         return Err(Errno::EINVAL);
@@ -167,6 +213,9 @@ pub fn unmount(place: &Place, is_lazy: bool) -> Result<()> {
     let is_in_use = Arc::strong_count(&place.mount) > 2;
     if mounts.iter().any(is_below) || (is_in_use && !is_lazy) {
         return Err(Errno::EBUSY);
+    }
+    if how == Unmounting::IfUnused && !place.mount.is_expiring.swap(true, Ordering::AcqRel) {
+        return Err(Errno::EAGAIN);
     }
     mounts.retain(|mount| !Arc::ptr_eq(mount, &place.mount));
     recent::forget_all();
@@ -213,11 +262,21 @@ pub fn on_device(number: u64) -> Option<Arc<dyn FileSystem>> {
 /// EINVAL if it is none, or `target` lies below it; ENOTDIR.
 pub fn move_to(place: &Place, target: &Place) -> Result<()> {
     let _mounts = MOUNTS.lock();
-    if !Arc::ptr_eq(&place.entry, &place.mount.root) || Arc::ptr_eq(&place.mount, &target.mount) {
+    if !Arc::ptr_eq(&place.entry, &place.mount.root) {
         return Err(Errno::EINVAL);
+    }
+    if Arc::ptr_eq(&place.mount, &target.mount) {
+        return Err(Errno::ELOOP);
     }
     if !target.entry.is_directory() {
         return Err(Errno::ENOTDIR);
+    }
+    let mut above = target.mount.at();
+    while let Some(at) = above {
+        if Arc::ptr_eq(&at.mount, &place.mount) {
+            return Err(Errno::ELOOP);
+        }
+        above = at.mount.at();
     }
     let old = place.mount.at.lock().replace(target.clone());
     target.entry.mounts.fetch_add(1, Ordering::Relaxed);
@@ -280,6 +339,8 @@ impl Place {
             at: Lock::new(None),
             source: Vec::new(),
             flags: AtomicU32::new(0),
+            writers: AtomicU32::new(0),
+            is_expiring: AtomicBool::new(false),
             number: 0,
         };
         Place { mount: Arc::new(mount), entry }

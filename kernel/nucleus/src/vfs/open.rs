@@ -47,6 +47,7 @@ pub struct OpenFile {
     mapped: Once<Arc<Mapped>>,
     attached: Attached,
     _writing: Option<InUse>,
+    _writer: Option<mount::Writer>,
     _counted: Counted,
 }
 
@@ -179,6 +180,11 @@ impl OpenFile {
         flags: u32,
         writing: Option<InUse>,
     ) -> Self {
+        let writer =
+            place.as_ref().filter(|_| writing.is_some()).map(|place| mount::Writer::new(&place.mount));
+        if let Some(place) = &place {
+            place.mount.note_use();
+        }
         OpenFile {
             errors_told: AtomicU32::new(file.storage().map_or(0, Storage::write_errors)),
             file,
@@ -189,6 +195,7 @@ impl OpenFile {
             list_end: AtomicU64::new(u64::MAX),
             mapped: Once::new(),
             attached: Attached::new(),
+            _writer: writer,
             _writing: writing,
             _counted: Counted::new(),
         }

@@ -23,8 +23,10 @@ pub struct Walker<'a> {
 pub enum Last {
     /// It is followed.
     Follow,
-    /// It is what is meant.
+    /// It is what is meant, unless a slash follows.
     Keep,
+    /// It is what is meant even then: the call makes, removes or renames the name.
+    Name,
 }
 
 /// The last component of a path.
@@ -175,7 +177,7 @@ impl Walk<'_, '_> {
             next => next?,
         };
         // A slash behind a link means what it leads to.
-        let follows = !is_last || wants_directory || last == Last::Follow;
+        let follows = !is_last || last == Last::Follow || wants_directory && last != Last::Name;
         let mut next = next;
         if follows && next.entry.is_symlink() {
             match next.inode().jump()? {
