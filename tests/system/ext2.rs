@@ -22,10 +22,13 @@ pub(crate) fn image(name: &str, bytes: u64, options: &[&str]) -> Result<PathBuf,
     }
 }
 
+/// QEMU's cache mode: see [`attached`].
+const CACHE: &str = "unsafe";
+
 /// The machine with this disk as `/dev/vda`; `options` are added to QEMU's `-drive`. Flushes end in the host's memory, which
 /// outlives QEMU: that they are sent at all is `disks/flush-reaches-the-disk`.
 pub(crate) fn attached(machine: Machine, image: &Path, options: &str) -> Machine {
-    let drive = format!("file={},format=raw,if=none,id=vda,cache=unsafe{options}", image.display());
+    let drive = format!("file={},format=raw,if=none,id=vda,cache={CACHE}{options}", image.display());
     let mut more_arguments = machine.more_arguments;
     more_arguments.extend(["-drive", &drive, "-device", "virtio-blk-pci,drive=vda"].map(String::from));
     Machine { more_arguments, ..machine }
