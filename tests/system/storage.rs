@@ -91,7 +91,7 @@ const ARCHIVE: Commands = &[
 
 const READ_ONLY: Commands = &[
     "echo text > f; cd /; umount /mnt; mount -o ro -t ext2 /dev/vda /mnt; cd /mnt",
-    "if echo x > g; then false; fi; if rm f; then false; fi; if mkdir d; then false; fi; if chmod 600 f; then false; fi",
+    "if echo x > g; then false; fi; if rm -f f; then false; fi; if mkdir d; then false; fi; if chmod 600 f; then false; fi",
     "test $(cat f) = text; grep -q ' /mnt ext2 ro' /proc/mounts",
 ];
 
