@@ -26,6 +26,7 @@ use crate::block::{self, Disk, Family, SECTOR};
 use crate::mm::PageSource;
 use crate::mm::source::Purpose;
 use crate::sched::Wait;
+use crate::vfs::bytes::Limited;
 use crate::vfs::cache::disks::{self, DiskCache};
 use crate::vfs::device::{self, Device, Registered};
 use crate::vfs::storage::{Advice, Storage, Synced, Wanted};
@@ -170,31 +171,6 @@ impl DiskFile {
     }
 }
 
-/// As much of a source as fits on the disk.
-struct Clipped<'a> {
-    from: &'a mut dyn ByteSource,
-    room: usize,
-}
-
-impl ByteSource for Clipped<'_> {
-    fn left(&self) -> usize {
-        self.from.left().min(self.room)
-    }
-
-    fn take(&mut self, into: &mut [u8]) -> Result<usize> {
-        let len = into.len().min(self.room);
-        let count = self.from.take(&mut into[..len])?;
-        self.room -= count;
-        Ok(count)
-    }
-
-    fn take_to_page(&mut self, page: &SharedFrame, offset: usize, len: usize) -> Result<usize> {
-        let count = self.from.take_to_page(page, offset, len.min(self.room))?;
-        self.room -= count;
-        Ok(count)
-    }
-}
-
 impl Storage for DiskFile {
     fn sync(&self, _what: Synced, range: Range<u64>) -> Result<()> {
         self.settle(range)
@@ -252,7 +228,7 @@ impl File for DiskFile {
             return self.cache.go_past(range, write);
         }
         let room = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
-        let count = self.write_cached(position, &mut Clipped { from, room })?;
+        let count = self.write_cached(position, &mut Limited::new(from, room))?;
         if way == Way::Through {
             self.cache.write_back(range)?;
         }

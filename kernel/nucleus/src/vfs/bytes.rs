@@ -117,3 +117,35 @@ impl ByteSource for Slice<'_> {
         Ok(count)
     }
 }
+
+/// The first bytes of a source.
+pub struct Limited<'a> {
+    from: &'a mut dyn ByteSource,
+    room: usize,
+}
+
+impl<'a> Limited<'a> {
+    /// At most `room` of them.
+    pub fn new(from: &'a mut dyn ByteSource, room: usize) -> Self {
+        Limited { from, room }
+    }
+}
+
+impl ByteSource for Limited<'_> {
+    fn left(&self) -> usize {
+        self.from.left().min(self.room)
+    }
+
+    fn take(&mut self, into: &mut [u8]) -> Result<usize> {
+        let len = into.len().min(self.room);
+        let count = self.from.take(&mut into[..len])?;
+        self.room -= count;
+        Ok(count)
+    }
+
+    fn take_to_page(&mut self, page: &SharedFrame, offset: usize, len: usize) -> Result<usize> {
+        let count = self.from.take_to_page(page, offset, len.min(self.room))?;
+        self.room -= count;
+        Ok(count)
+    }
+}

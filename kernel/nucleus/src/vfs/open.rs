@@ -18,7 +18,7 @@ use logic::cred::Access;
 
 use super::attached::Attached;
 use super::busy::InUse;
-use super::bytes::{ByteSink, ByteSource};
+use super::bytes::{ByteSink, ByteSource, Limited};
 use super::device;
 use super::entry::Entry;
 use super::file::{Events, File, Listing, Seeking, Transfer};
@@ -435,7 +435,7 @@ impl OpenFile {
         if room == 0 {
             return Err(Errno::EFBIG);
         }
-        self.file.append(wait, &mut Limited { from, room })
+        self.file.append(wait, &mut Limited::new(from, room))
     }
 
     fn write_positioned(&self, position: u64, from: &mut dyn ByteSource, limit: u64) -> Result<usize> {
@@ -448,7 +448,7 @@ impl OpenFile {
             return Err(Errno::EFBIG);
         }
         let room = usize::try_from(room).unwrap_or(usize::MAX);
-        self.file.write(&self.transfer(position), &mut Limited { from, room })
+        self.file.write(&self.transfer(position), &mut Limited::new(from, room))
     }
 
     /// lseek(2).
@@ -613,24 +613,5 @@ impl FileSystem for Lonely {
 
     fn statistics(&self) -> Statistics {
         Statistics { magic: 0x0102_1994, block_size: 4096, ..Statistics::default() }
-    }
-}
-
-/// The first bytes of a source.
-struct Limited<'a> {
-    from: &'a mut dyn ByteSource,
-    room: usize,
-}
-
-impl ByteSource for Limited<'_> {
-    fn left(&self) -> usize {
-        self.from.left().min(self.room)
-    }
-
-    fn take(&mut self, into: &mut [u8]) -> Result<usize> {
-        let len = into.len().min(self.room);
-        let count = self.from.take(&mut into[..len])?;
-        self.room -= count;
-        Ok(count)
     }
 }
