@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use abi::file::AT_FDCWD;
 use abi::{Errno, Result};
-use nucleus::vfs::bytes::ByteSink;
+use nucleus::vfs::bytes::{ByteSink, ByteSource};
 use nucleus::vfs::extended::Placing;
 use nucleus::vfs::{Last, Place};
 
@@ -75,40 +75,45 @@ pub(super) fn fgetxattr(cx: &mut Cx, fd: i32, name: UserString, to: Address, siz
     get(cx, &by_fd(cx, fd)?, name, to, size)
 }
 
-/// A value to be set.
+/// A value to be set, and how, as a program gives them.
 struct Value {
-    bytes: Vec<u8>,
-    how: Placing,
+    from: Address,
+    size: usize,
+    flags: Hex,
 }
 
-/// Reads what all ways to set an attribute have in common, in Linux's order: flags, name, value.
-fn read_value(name: UserString, from: Address, size: usize, flags: Hex) -> Result<(Vec<u8>, Value)> {
-    use nucleus::vfs::bytes::ByteSource;
-    const CREATE: u32 = 1;
-    const REPLACE: u32 = 2;
-    let how = match flags.0 {
-        0 => Placing::Any,
-        CREATE => Placing::Create,
-        REPLACE => Placing::Replace,
-        // Both can never be.
-        3 => Placing::Create,
-        _ => return Err(Errno::EINVAL),
-    };
+impl Value {
+    fn placing(&self) -> Result<Placing> {
+        const CREATE: u32 = 1;
+        const REPLACE: u32 = 2;
+        match self.flags.0 {
+            0 => Ok(Placing::Any),
+            REPLACE => Ok(Placing::Replace),
+            // Both can never be.
+            CREATE | 3 => Ok(Placing::Create),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn read(&self) -> Result<Vec<u8>> {
+        if self.size > SIZE_MAX {
+            return Err(Errno::E2BIG);
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(self.size).map_err(|_| Errno::ENOMEM)?;
+        bytes.resize(self.size, 0);
+        if self.size > 0 && UserSource::new(self.from.0, self.size).take(&mut bytes)? != self.size {
+            return Err(Errno::EFAULT);
+        }
+        Ok(bytes)
+    }
+}
+
+/// What all ways to set an attribute have in common, in Linux's order: flags, name, value.
+fn set(cx: &Cx, place: &Place, name: UserString, value: &Value) -> Result<()> {
+    let how = value.placing()?;
     let name = read_name(name)?;
-    if size > SIZE_MAX {
-        return Err(Errno::E2BIG);
-    }
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(size, 0);
-    if size > 0 && UserSource::new(from.0, size).take(&mut bytes)? != size {
-        return Err(Errno::EFAULT);
-    }
-    Ok((name, Value { bytes, how }))
-}
-
-fn set(cx: &Cx, place: &Place, name: &[u8], value: &Value) -> Result<()> {
-    place.set_extended_attribute(&cx.cred, name, &value.bytes, value.how)
+    place.set_extended_attribute(&cx.cred, &name, &value.read()?, how)
 }
 
 /// setxattr(2).
@@ -120,9 +125,7 @@ pub(super) fn setxattr(
     size: usize,
     flags: Hex,
 ) -> Result<()> {
-    let place = by_path(cx, path, Last::Follow)?;
-    let (name, value) = read_value(name, from, size, flags)?;
-    set(cx, &place, &name, &value)
+    set(cx, &by_path(cx, path, Last::Follow)?, name, &Value { from, size, flags })
 }
 
 /// lsetxattr(2).
@@ -134,9 +137,7 @@ pub(super) fn lsetxattr(
     size: usize,
     flags: Hex,
 ) -> Result<()> {
-    let place = by_path(cx, path, Last::Keep)?;
-    let (name, value) = read_value(name, from, size, flags)?;
-    set(cx, &place, &name, &value)
+    set(cx, &by_path(cx, path, Last::Keep)?, name, &Value { from, size, flags })
 }
 
 /// fsetxattr(2).
@@ -148,9 +149,7 @@ pub(super) fn fsetxattr(
     size: usize,
     flags: Hex,
 ) -> Result<()> {
-    let place = by_fd(cx, fd)?;
-    let (name, value) = read_value(name, from, size, flags)?;
-    set(cx, &place, &name, &value)
+    set(cx, &by_fd(cx, fd)?, name, &Value { from, size, flags })
 }
 
 fn list(cx: &Cx, place: &Place, to: Address, size: usize) -> Result<usize> {
