@@ -236,7 +236,7 @@ impl Storage for Node {
 
     fn advise(&self, advice: Advice, range: Range<u64>) {
         match advice {
-            Advice::WillNeed => self.cache.expect(self, range),
+            Advice::WillNeed => self.cache.read_early(self, range),
             Advice::DontNeed => {
                 let _ = self.write_pages(range, Mapped::Protected);
                 self.cache.drop_clean();

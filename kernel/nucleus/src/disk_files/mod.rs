@@ -187,7 +187,7 @@ impl Storage for DiskFile {
     fn advise(&self, advice: Advice, range: Range<u64>) {
         match advice {
             Advice::WillNeed => {
-                self.cache.pages().expect(&*self.cache, range.start..range.end.min(DiskFile::size(self)));
+                self.cache.pages().read_early(&*self.cache, range.start..range.end.min(DiskFile::size(self)));
             }
             Advice::DontNeed => {
                 let _ = self.cache.write_back(range);

@@ -28,7 +28,7 @@ use hal::frames::SharedFrame;
 use crate::block::Ticket;
 
 pub use pages::PageCache;
-pub use write_back::{Mapped, WriteErrors};
+pub use write_back::Mapped;
 
 /// Where the bytes of a cached file are.
 pub trait Backing: Send + Sync {

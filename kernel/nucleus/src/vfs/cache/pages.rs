@@ -503,7 +503,7 @@ impl PageCache {
     }
 
     /// Begins to read a range of bytes that somebody will need.
-    pub fn expect(self: &Arc<Self>, backing: &dyn Backing, range: Range<u64>) {
+    pub fn read_early(self: &Arc<Self>, backing: &dyn Backing, range: Range<u64>) {
         let end = range.end.div_ceil(PAGE_SIZE);
         let mut at = range.start / PAGE_SIZE;
         while at < end {

@@ -7,7 +7,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
 use hal::frames::SharedFrame;
@@ -29,25 +29,6 @@ pub enum Mapped {
     Protected,
     /// They stay dirty: only the disk needs what is in them now.
     KeptDirty,
-}
-
-/// Errors that an open file has told of.
-pub struct WriteErrors(AtomicU32);
-
-impl WriteErrors {
-    /// Those there were are not told.
-    pub fn new(cache: &PageCache) -> Self {
-        WriteErrors(AtomicU32::new(cache.error_count()))
-    }
-
-    /// Tells once of errors since the last time.
-    ///
-    /// # Errors
-    /// EIO.
-    pub fn check(&self, cache: &PageCache) -> Result<()> {
-        let now = cache.error_count();
-        if self.0.swap(now, Ordering::AcqRel) == now { Ok(()) } else { Err(Errno::EIO) }
-    }
 }
 
 /// Dirty pages that lie one behind the other.
@@ -154,11 +135,6 @@ impl PageCache {
     pub fn dirty_since_ns(&self) -> Option<u64> {
         let pages = self.pages.lock();
         (pages.dirty != 0).then_some(pages.dirty_since_ns)
-    }
-
-    /// Counts an error that happened elsewhere on the way to the disk.
-    pub fn note_error(&self) {
-        self.errors.fetch_add(1, Ordering::AcqRel);
     }
 }
 
