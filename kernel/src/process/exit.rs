@@ -4,6 +4,7 @@
 //! zombie, gives its children away and tells the parent.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use hal::spin::Once;
@@ -108,15 +109,18 @@ fn end_process(process: &Arc<Process>, status: WaitStatus) {
     }
     let executable = process.executable.lock().take();
     drop(executable);
-    let mut bereaved = alloc::vec::Vec::new();
+    let mut bereaved = Vec::new();
     let (group, session) = tree::with(|tree| {
-        tree.orphan_children(process.pid, |child| bereaved.push(child.process.clone()));
-        // Children that are zombies already are waited for by whoever adopted them.
+        tree.orphan_children(process.pid, |child| bereaved.push((child.process.clone(), child.zombie)));
         tree.node(process.pid).map_or((Pid::NONE, Pid::NONE), |node| (node.group, node.session))
     });
-    for child in &bereaved {
-        tell_of_parents_end(child);
-        hang_up_if_orphaned(child);
+    for (child, zombie) in bereaved {
+        tell_of_parents_end(&child);
+        // One that is over already is waited for by whoever adopted it.
+        if let Some(status) = zombie {
+            report_end(&child, status);
+        }
+        hang_up_if_orphaned(&child);
     }
     if session == process.pid
         && let Some(tell) = ON_SESSION_END.get()
@@ -124,23 +128,32 @@ fn end_process(process: &Arc<Process>, status: WaitStatus) {
         tell(session);
     }
     hang_up_own_group(process, group);
-    let parent = process.parent();
-    let is_unwanted = tree::process(parent).is_ok_and(|parent| {
-        process.exit_signal.load(Ordering::Relaxed) == Signal::CHLD.number()
-            && signals::leaves_no_zombies(&parent)
-    });
-    tree::with(|tree| {
+    report_end(process, status);
+}
+
+/// Shows the end of a process to its parent, as a zombie; to a parent that wants none, as a child that is gone. In one
+/// step with the signal: whoever waits for the child finds it sent.
+fn report_end(process: &Arc<Process>, status: WaitStatus) {
+    let (parent, is_unwanted) = tree::with(|tree| {
+        let parent = tree.node(process.parent()).ok().map(|parent| parent.process.clone());
+        let is_unwanted = parent.as_ref().is_some_and(|parent| {
+            process.exit_signal.load(Ordering::Relaxed) == Signal::CHLD.number()
+                && signals::leaves_no_zombies(parent)
+        });
         if let Ok(node) = tree.node_mut(process.pid) {
-            node.zombie = Some(status);
+            node.zombie = (!is_unwanted).then_some(status);
         }
+        if let Some(parent) = &parent {
+            signals::send_to_parent(parent, process, status);
+        }
+        (parent, is_unwanted)
     });
-    process.ended.wake_all();
-    signals::notify_parent(process, status);
     if is_unwanted {
         tree::forget(process.pid);
-        if let Ok(parent) = tree::process(parent) {
-            parent.children_changed.wake_all();
-        }
+    }
+    process.ended.wake_all();
+    if let Some(parent) = parent {
+        parent.children_changed.wake_all();
     }
 }
 
@@ -150,17 +163,6 @@ fn tell_of_parents_end(child: &Arc<Process>) {
         let wanted = task.state.lock().parent_death;
         if let Some(signal) = wanted {
             let _ = signals::send_to_task(&task, SignalInfo::kernel(signal));
-        }
-    }
-    if tree::with(|tree| tree.node(child.pid).is_ok_and(|node| node.zombie.is_some()))
-        && let Ok(adopter) = tree::process(child.parent())
-    {
-        let status = tree::with(|tree| tree.node(child.pid).ok().and_then(|node| node.zombie));
-        if let Some(status) = status {
-            signals::notify_parent(child, status);
-        }
-        if signals::leaves_no_zombies(&adopter) {
-            tree::forget(child.pid);
         }
     }
 }
@@ -182,7 +184,7 @@ fn hang_up_own_group(process: &Arc<Process>, group: Pid) {
 fn hang_up(group: Pid, without: Option<Pid>) {
     let members = tree::with(|tree| {
         if !tree.is_orphaned(group, without) {
-            return alloc::vec::Vec::new();
+            return Vec::new();
         }
         tree.group(group).map(|node| node.process.clone()).collect()
     });

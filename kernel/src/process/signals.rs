@@ -22,7 +22,8 @@ use nucleus::sched::Wait;
 use super::limits::Resource;
 use super::pid::Pid;
 use super::task::{Cx, Process, Shared, Task};
-use super::{timers, tree};
+use super::timers;
+use super::tree::{self, Node};
 
 /// Whom a signal is for.
 #[derive(Clone, Copy)]
@@ -189,21 +190,33 @@ fn take_to_deliver(task: &Task, mask: SignalSet) -> Option<(SignalInfo, u64)> {
     Some((if is_timer { timers::taken(&task.process, info) } else { info }, continues))
 }
 
-/// Tells the parent that a child changed its state, which the tree has noted.
-pub(crate) fn notify_parent(process: &Arc<Process>, status: WaitStatus) {
-    let Ok(parent) = tree::process(process.parent()) else { return };
-    let is_end = matches!(status, WaitStatus::Exited(_) | WaitStatus::Signaled { .. });
-    let signal = if is_end { process.exit_signal.load(Ordering::Relaxed) } else { Signal::CHLD.number() };
-    if let Some(signal) = Signal::new(signal)
-        && (is_end || !has_chld_flag(&parent, SA_NOCLDSTOP))
-    {
-        let _ = send(&parent, child_info(process, signal, status));
+/// Notes in the tree that a child changed its state, and sends its parent the signal, in one step: a parent that has
+/// waited for the child has the signal.
+pub(crate) fn report(child: &Arc<Process>, status: WaitStatus, note: impl FnOnce(&mut Node)) {
+    let parent = tree::with(|tree| {
+        note(tree.node_mut(child.pid).ok()?);
+        let parent = tree.node(child.parent()).ok()?.process.clone();
+        send_to_parent(&parent, child, status);
+        Some(parent)
+    });
+    if let Some(parent) = parent {
+        parent.children_changed.wake_all();
     }
-    parent.children_changed.wake_all();
+}
+
+/// Sends a parent the signal that tells of a child.
+pub(crate) fn send_to_parent(parent: &Arc<Process>, child: &Process, status: WaitStatus) {
+    let is_end = matches!(status, WaitStatus::Exited(_) | WaitStatus::Signaled { .. });
+    let signal = if is_end { child.exit_signal.load(Ordering::Relaxed) } else { Signal::CHLD.number() };
+    if let Some(signal) = Signal::new(signal)
+        && (is_end || !has_chld_flag(parent, SA_NOCLDSTOP))
+    {
+        let _ = send(parent, child_info(child, signal, status));
+    }
 }
 
 /// What SIGCHLD says about a child.
-pub(crate) fn child_info(process: &Arc<Process>, signal: Signal, status: WaitStatus) -> SignalInfo {
+pub(crate) fn child_info(process: &Process, signal: Signal, status: WaitStatus) -> SignalInfo {
     const TICK_NS: u64 = 10_000_000;
     let times = process.total_times();
     let uid = process.any_task().map_or(0, |task| task.cred().user.real);
@@ -396,13 +409,10 @@ fn stop(cx: &Cx, signal: Signal, continues: u64) {
         process.was_stopped.store(true, Ordering::Release);
         shared.tasks.iter().for_each(|task| task.interrupt());
     }
-    tree::with(|tree| {
-        if let Ok(node) = tree.node_mut(process.pid) {
-            node.stop = Some(signal);
-            node.has_continued = false;
-        }
+    report(process, WaitStatus::Stopped(signal), |node| {
+        node.stop = Some(signal);
+        node.has_continued = false;
     });
-    notify_parent(process, WaitStatus::Stopped(signal));
 }
 
 fn wait_while_stopped(cx: &Cx) -> core::result::Result<(), End> {
@@ -429,13 +439,10 @@ fn report_continued(process: &Arc<Process>) {
         return;
     }
     if process.was_stopped.swap(false, Ordering::AcqRel) {
-        tree::with(|tree| {
-            if let Ok(node) = tree.node_mut(process.pid) {
-                node.stop = None;
-                node.has_continued = true;
-            }
+        report(process, WaitStatus::Continued, |node| {
+            node.stop = None;
+            node.has_continued = true;
         });
-        notify_parent(process, WaitStatus::Continued);
     }
 }
 

@@ -240,6 +240,7 @@ impl Tree {
         for child in children.unwrap_or_default() {
             let Some(node) = self.nodes.get(&child) else { continue };
             node.process.parent.store(reaper.0, Ordering::Relaxed);
+            node.process.exit_signal.store(Signal::CHLD.number(), Ordering::Relaxed);
             orphan(node);
             if let Some(reaper) = self.nodes.get_mut(&reaper) {
                 reaper.children.push(child);

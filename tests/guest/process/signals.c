@@ -444,6 +444,32 @@ static void children_report(void)
     status_of(pid);
 }
 
+/* Whoever has waited for a child has its signal, and the signal says who it was. */
+static void the_signal_comes_before_the_wait_ends(void)
+{
+    sigset_t set = set_of(SIGCHLD, 0);
+    const struct timespec at_once = { 0 };
+    siginfo_t info;
+    install(SIGCHLD, count, 0);
+    block(SIGCHLD, 0);
+    REQUIRE(getuid() == 0);
+    for (int round = 0; round < 300; round++) {
+        pid_t pid = CHILD(REQUIRE(setuid(round + 1) == 0); _exit(7));
+        CHECK_EXITED(status_of(pid), 7);
+        CHECK_EQ(sigtimedwait(&set, &info, &at_once), SIGCHLD);
+        CHECK(info.si_pid == pid && info.si_status == 7 && info.si_uid == (uid_t)round + 1);
+    }
+}
+
+static void nobody_else_waits_for_one_that_leaves_no_zombie(void)
+{
+    signal(SIGCHLD, SIG_IGN);
+    for (int round = 0; round < 300; round++) {
+        CHILD(_exit(1));
+        CHECK_ERR(waitpid(-1, NULL, 0), ECHILD);
+    }
+}
+
 static void no_zombies_when_nobody_cares(void)
 {
     signal(SIGCHLD, SIG_IGN);
@@ -495,5 +521,7 @@ CASES(CASE(a_handler_runs_before_kill_returns), CASE(actions_are_remembered), CA
       CASE(kill_goes_where_it_should), CASE(what_the_handler_is_told), CASE(errors_of_sigqueue),
       CASE(real_time_signals_queue_in_order), CASE(handlers_of_several_signals), CASE(resethand_and_nodefer),
       CASE(a_signal_is_masked_in_its_handler), CASE(ignored_and_default), CASE(waiting_for_signals), CASE(an_ignored_signal_that_is_waited_for), CASE(suspending),
-      CASE(stopping_discards_continuing), CASE(continuing_just_after_stopping), CASE(children_report), CASE(no_zombies_when_nobody_cares), CASE(a_broken_pipe),
+      CASE(stopping_discards_continuing), CASE(continuing_just_after_stopping), CASE(children_report),
+      CASE(the_signal_comes_before_the_wait_ends), CASE(nobody_else_waits_for_one_that_leaves_no_zombie),
+      CASE(no_zombies_when_nobody_cares), CASE(a_broken_pipe),
       CASE(everybody_at_once))
