@@ -7,7 +7,7 @@ use abi::file::{O_NOCTTY, O_RDWR};
 use abi::{Errno, Result};
 use hal::boot::BootInfo;
 use logic::cmdline::{self, BootOptions, Setting};
-use logic::cpio;
+use logic::cpio::{self, Compression};
 use logic::cred::Cred;
 use logic::signal::WaitStatus;
 use nucleus::sched::Wait;
@@ -147,10 +147,10 @@ fn mount_devices(root: &Place) {
 
 /// Puts the archive's files into the root file system.
 fn unpack(archive: &[u8], root: &Place) -> core::result::Result<(), ()> {
-    if let Some(compression) = cpio::compression(archive) {
+    if let Some(compression) = cpio::compression(archive).filter(|&found| found != Compression::Gzip) {
         let name = compression.name();
         error!(
-            "the initramfs is compressed with {name}, which this kernel cannot read yet; pass it uncompressed"
+            "the initramfs is compressed with {name}, which this kernel cannot read yet; pass it uncompressed or with gzip"
         );
         return Err(());
     }

@@ -1,8 +1,14 @@
 //! Unpacking the initramfs into the root file system, as Linux's init/initramfs.c does.
 //!
+//! An archive may be several, one behind the other with zeros between them, each as it is or packed with gzip: that is how
+//! distributions put processor updates in front. What is packed is unpacked piece by piece, so that no more than the file
+//! that is being read is in memory besides; what is packed otherwise is named and refused.
+//!
 //! Through the VFS, as root: what a program could make, an archive can. Later files replace earlier ones of the same
 //! name, so archives can be put one behind the other; entries of one inode become hard links; missing directories are
 //! made. Times of directories are set last, because each file changes those of its directory.
+
+mod gunzip;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,12 +17,14 @@ use abi::file::{O_WRONLY, device_number};
 use abi::time::Timespec;
 use abi::{Errno, Result};
 use hashbrown::HashMap;
-use logic::cpio::{self, CpioError, Entry};
+use logic::cpio::{Compression, CpioError, Entry, Problem, Progress, compression};
 use logic::cred::Cred;
 use nucleus::vfs::bytes::Slice;
 use nucleus::vfs::change::Making;
 use nucleus::vfs::inode::Removal;
 use nucleus::vfs::{Change, FileKind, Last, Place, Walker};
+
+pub use self::gunzip::GzipError;
 
 /// Permissions of a directory that no entry names.
 const MISSING_DIRECTORY: u32 = 0o755;
@@ -26,6 +34,8 @@ const MISSING_DIRECTORY: u32 = 0o755;
 pub enum UnpackError {
     /// The archive is damaged, or something else.
     Archive(CpioError),
+    /// What it is packed in is damaged.
+    Gzip(GzipError),
     /// A file cannot be made.
     File {
         /// Its path.
@@ -39,8 +49,15 @@ impl fmt::Display for UnpackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UnpackError::Archive(error) => error.fmt(f),
+            UnpackError::Gzip(error) => error.fmt(f),
             UnpackError::File { name, error } => write!(f, "{}: {error}", name.escape_ascii()),
         }
+    }
+}
+
+impl From<GzipError> for UnpackError {
+    fn from(error: GzipError) -> Self {
+        UnpackError::Gzip(error)
     }
 }
 
@@ -52,13 +69,23 @@ pub fn unpack(archive: &[u8], root: &Place) -> core::result::Result<(), UnpackEr
     let cred = Cred::root();
     let walker = Walker { cred: &cred, root: root.clone(), start: root.clone() };
     let mut unpacking = Unpacking { walker, linked: HashMap::new(), directories: Vec::new() };
-    for entry in cpio::entries(archive) {
-        let entry = entry.map_err(UnpackError::Archive)?;
-        let outcome = unpacking.entry(&entry);
-        outcome.map_err(|error| UnpackError::File { name: entry.name.to_vec(), error })?;
+    let mut at = 0;
+    while let Some(rest) = archive.get(at..).filter(|rest| !rest.is_empty()) {
+        at += match compression(rest) {
+            None if rest.first() == Some(&0) => rest.iter().take_while(|&&byte| byte == 0).count(),
+            None => unpacking.plain(rest)?,
+            Some(Compression::Gzip) => unpacking.gzip(rest)?,
+            Some(other) => return Err(refused(at, other)),
+        };
+        // Inode numbers mean something within one archive only.
+        unpacking.linked.clear();
     }
     unpacking.finish();
     Ok(())
+}
+
+fn refused(offset: usize, compression: Compression) -> UnpackError {
+    UnpackError::Archive(CpioError { offset, problem: Problem::Compressed(compression) })
 }
 
 /// What tells a file with several names: archive, device, inode number.
@@ -71,6 +98,65 @@ struct Unpacking<'a> {
 }
 
 impl Unpacking<'_> {
+    /// Makes the files of plain archives, up to the end or to a packed one; says how many bytes those were.
+    fn plain(&mut self, bytes: &[u8]) -> core::result::Result<usize, UnpackError> {
+        let mut entries = Progress::START.entries(bytes);
+        while let Some(entry) = entries.next() {
+            match entry {
+                Ok(entry) => self.make_entry(&entry)?,
+                Err(CpioError { offset, problem: Problem::Compressed(_) }) => return Ok(offset),
+                Err(error) => return Err(UnpackError::Archive(error)),
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    /// Makes the files of a packed archive; says how many bytes it was packed in.
+    fn gzip(&mut self, bytes: &[u8]) -> core::result::Result<usize, UnpackError> {
+        let mut arrived = Vec::new();
+        let mut progress = Progress::START;
+        let used = gunzip::unpack(bytes, |piece| {
+            arrived.try_reserve(piece.len()).map_err(|_| GzipError::NoMemory)?;
+            arrived.extend_from_slice(piece);
+            match self.take_arrived(&mut arrived, &mut progress)? {
+                Some(error) if !error.is_for_lack_of_bytes() => Err(UnpackError::Archive(error)),
+                Some(_) | None => Ok(()),
+            }
+        })?;
+        match self.take_arrived(&mut arrived, &mut progress)? {
+            Some(error) => Err(UnpackError::Archive(error)),
+            None => Ok(used),
+        }
+    }
+
+    /// Makes the files that have arrived whole.
+    fn take_arrived(
+        &mut self,
+        arrived: &mut Vec<u8>,
+        progress: &mut Progress,
+    ) -> core::result::Result<Option<CpioError>, UnpackError> {
+        let mut entries = progress.entries(arrived);
+        let (used, problem) = loop {
+            let (used, before) = entries.progress();
+            *progress = before;
+            match entries.next() {
+                Some(Ok(entry)) => self.make_entry(&entry)?,
+                Some(Err(error)) => break (used, Some(error)),
+                None => {
+                    *progress = entries.progress().1;
+                    break (arrived.len(), None);
+                }
+            }
+        };
+        arrived.drain(..used);
+        Ok(problem)
+    }
+
+    fn make_entry(&mut self, entry: &Entry<'_>) -> core::result::Result<(), UnpackError> {
+        let outcome = self.entry(entry);
+        outcome.map_err(|error| UnpackError::File { name: entry.name.to_vec(), error })
+    }
+
     fn entry(&mut self, entry: &Entry<'_>) -> Result<()> {
         let Some(kind) = FileKind::from_mode(entry.mode) else { return Err(Errno::EINVAL) };
         self.make_parents(entry.name)?;

@@ -83,6 +83,19 @@ pub enum Problem {
     MissingTrailer,
 }
 
+impl CpioError {
+    /// Whether more bytes could make it right.
+    pub const fn is_for_lack_of_bytes(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::TruncatedHeader
+                | Problem::TruncatedName
+                | Problem::TruncatedData
+                | Problem::MissingTrailer
+        )
+    }
+}
+
 impl fmt::Display for CpioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "at byte {}: ", self.offset)?;
@@ -154,7 +167,24 @@ pub fn compression(bytes: &[u8]) -> Option<Compression> {
 
 /// The entries of all archives in `bytes`; the first error is the last item.
 pub fn entries(bytes: &[u8]) -> Entries<'_> {
-    Entries { bytes, offset: 0, archive: 0, state: State::Between }
+    Progress::START.entries(bytes)
+}
+
+/// How far archives that come piece by piece were read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    archive: u32,
+    state: State,
+}
+
+impl Progress {
+    /// Before the first archive.
+    pub const START: Progress = Progress { archive: 0, state: State::Between };
+
+    /// The entries from there on.
+    pub fn entries(self, bytes: &[u8]) -> Entries<'_> {
+        Entries { bytes, offset: 0, archive: self.archive, state: self.state }
+    }
 }
 
 /// Iterator over the entries of concatenated archives.
@@ -204,6 +234,12 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
+    /// How many bytes are read, and what to go on with behind them.
+    pub const fn progress(&self) -> (usize, Progress) {
+        let state = if matches!(self.state, State::Inside) { State::Inside } else { State::Between };
+        (self.offset, Progress { archive: self.archive, state })
+    }
+
     /// Skips the padding before an archive; the end of the bytes is the end here.
     fn skip_zeros(&mut self) {
         let rest = self.bytes.get(self.offset..).unwrap_or_default();

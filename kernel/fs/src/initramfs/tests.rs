@@ -1,5 +1,7 @@
 //! Archives as GNU cpio makes them, and some it would not.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::vec::Vec;
 
@@ -125,9 +127,68 @@ fn errors_name_the_file() {
     let items = [item("etc/fits", 0o100_644, &[1; 4096]), item("etc/large", 0o100_644, &[1; 4096])];
     let error = unpack(&archive(&items), &full).unwrap_err();
     assert_eq!(error.to_string(), "etc/large: No space left on device");
+    let error = unpack(b"\xfd7zXZ\0", &full).unwrap_err();
+    assert_eq!(error.to_string(), "at byte 0: compressed with xz");
     let error = unpack(b"\x1f\x8bgzip", &full).unwrap_err();
-    assert_eq!(error.to_string(), "at byte 0: compressed with gzip");
+    assert_eq!(error.to_string(), "the gzip data ends too early");
     let items = [item("file", 0o100_644, b"x"), item("file/below", 0o100_644, b"x")];
     let error = unpack(&archive(&items), &root()).unwrap_err();
     assert_eq!(error.to_string(), "file/below: Not a directory");
+}
+
+/// What the real gzip makes of some bytes.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("gzip")
+        .arg("-c")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("every Debian has gzip");
+    let mut input = child.stdin.take().unwrap();
+    let bytes = bytes.to_vec();
+    let writer = std::thread::spawn(move || input.write_all(&bytes).unwrap());
+    let output = child.wait_with_output().unwrap().stdout;
+    writer.join().unwrap();
+    output
+}
+
+#[test]
+fn packed_archives_follow_plain_ones() {
+    let _boot = boot();
+    let root = root();
+    let long: Vec<u8> = (0..20_000u32).map(|number| (number.wrapping_mul(number) / 7 % 251) as u8).collect();
+    let huge = vec![7; 300_000];
+    let plain = archive(&[item("early/microcode", 0o100_644, b"updates")]);
+    let first = gzip(&archive(&[
+        item("usr", 0o040_755, b""),
+        item("huge", 0o100_600, &huge),
+        item("long", 0o100_600, &long),
+    ]));
+    let second = gzip(&archive(&[item("usr/late", 0o100_644, b"last")]));
+    unpack(&[&plain[..], &[0; 20], &first[..], &[0; 7], &second[..], &[0; 512]].concat(), &root).unwrap();
+    assert_eq!(contents(&root, "early/microcode"), b"updates");
+    assert_eq!(contents(&root, "long"), long);
+    assert_eq!(at(&root, "huge").attributes().size, 300_000);
+    assert_eq!(contents(&root, "usr/late"), b"last");
+}
+
+#[test]
+fn damaged_gzip_is_a_sentence() {
+    let _boot = boot();
+    let good = gzip(&archive(&[item("file", 0o100_644, &[5; 5000])]));
+    let problem = |bytes: &[u8]| unpack(bytes, &root()).unwrap_err().to_string();
+    for len in 0..good.len() {
+        // All zeros or nothing is an archive with nothing in it.
+        assert!(len == 0 || !problem(&good[..len]).is_empty(), "{len} bytes");
+    }
+    let mut wrong = good.clone();
+    let end = wrong.len();
+    wrong[end - 5] ^= 1;
+    assert_eq!(problem(&wrong), "the gzip checksum is wrong");
+    for at in 0..good.len() {
+        let mut wrong = good.clone();
+        wrong[at] ^= 0x10;
+        // Some bits mean nothing: the time, the system, the level.
+        let _ = unpack(&wrong, &root());
+    }
 }
