@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use abi::file::{O_NOCTTY, O_RDWR};
 use abi::{Errno, Result};
+use fs::initramfs::UnpackError;
 use hal::boot::BootInfo;
 use logic::cmdline::{self, BootOptions, Setting};
-use logic::cpio::{self, Compression};
+use logic::cpio::{CpioError, Problem};
 use logic::cred::Cred;
 use logic::signal::WaitStatus;
 use nucleus::sched::Wait;
@@ -41,6 +42,7 @@ pub(crate) fn run(boot: &'static BootInfo) {
 ///
 /// # Errors
 /// ENOMEM.
+#[inline(never)]
 pub(crate) fn prepare() -> Result<()> {
     set_clock();
     nucleus::mm::pressure::set(nucleus::vfs::cache::reclaim::free);
@@ -147,21 +149,19 @@ fn mount_devices(root: &Place) {
 
 /// Puts the archive's files into the root file system.
 fn unpack(archive: &[u8], root: &Place) -> core::result::Result<(), ()> {
-    if let Some(compression) = cpio::compression(archive).filter(|&found| found != Compression::Gzip) {
-        let name = compression.name();
-        error!(
-            "the initramfs is compressed with {name}, which this kernel cannot read yet; pass it uncompressed or with gzip"
-        );
-        return Err(());
-    }
-    if let Err(problem) = fs::initramfs::unpack(archive, root) {
-        error!("the initramfs is damaged: {problem}; build it again with make initramfs");
-        return Err(());
-    }
-    Ok(())
+    fs::initramfs::unpack(archive, root).map_err(|problem| match problem {
+        UnpackError::Archive(CpioError { problem: Problem::Compressed(format), .. }) => error!(
+            "the initramfs is compressed with {}, which this kernel cannot read; pass it uncompressed or packed with gzip or zstd",
+            format.name()
+        ),
+        problem => error!("the initramfs is damaged: {problem}; build it again with make initramfs"),
+    })
 }
 
-/// What Linux gives the first program, and what the command line adds.
+/// Starts the first program with what Linux gives it, and what the command line adds.
+///
+/// A frame of its own: the decoders of the initramfs need the stack that it takes.
+#[inline(never)]
 fn start(boot: &BootInfo, root: &Place, path: &str) -> Result<Arc<Process>> {
     let line = boot.command_line.as_str();
     let mut arguments: Vec<&[u8]> = Vec::new();

@@ -1,4 +1,7 @@
-//! Every boot path, number of CPUs, memory size and CPU model reaches user mode and powers off by itself.
+//! Every boot path, number of CPUs, memory size, CPU model and packing reaches user mode and powers off by itself.
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use driver::guest::{Guest, POWERED_OFF};
 use driver::machine::{Board, Boot, Machine};
@@ -29,10 +32,29 @@ pub(crate) fn tests() -> Vec<Test> {
     tests.push(test("boot/two-nodes", two_nodes()));
     tests.push(test("boot/mem-word", Machine { command_line: "console=ttyS0 mem=64M".to_string(), ..q35() }));
     tests.push(("boot/maxcpus".to_string(), Box::new(maxcpus)));
+    for tool in ["gzip", "zstd"] {
+        let run: Box<dyn Fn(&str) -> TestResult + Send + Sync> =
+            Box::new(move |name| packed_with(tool, name));
+        tests.push((format!("boot/initramfs-{tool}"), run));
+    }
     for cpus in [1, 2, 4, 8] {
         tests.push(test(&format!("boot/cpus-{cpus}"), Machine { cpus, ..q35() }));
     }
     tests
+}
+
+/// An initramfs as a distribution packs it, behind a plain one: that is where processor updates are.
+fn packed_with(tool: &str, name: &str) -> TestResult {
+    let plain =
+        std::fs::read("build/initramfs.cpio").map_err(|error| format!("build/initramfs.cpio: {error}"))?;
+    let packed = Command::new(tool).args(["-c", "build/initramfs.cpio"]).output();
+    let packed = packed.map_err(|error| format!("{tool}: {error}"))?.stdout;
+    let path = PathBuf::from(format!("build/test-images/initramfs-{tool}"));
+    let written = std::fs::create_dir_all("build/test-images")
+        .and_then(|()| std::fs::write(&path, [&plain[..], &[0; 512], &packed].concat()));
+    written.map_err(|error| format!("{}: {error}", path.display()))?;
+    let machine = Machine { initramfs: Some(path), memory_mib: 64, ..Machine::new(Boot::Kernel(Board::Q35)) };
+    reaches_user_mode(name, &machine)
 }
 
 fn maxcpus(name: &str) -> TestResult {

@@ -1,6 +1,6 @@
 //! Unpacking the initramfs into the root file system, as Linux's init/initramfs.c does.
 //!
-//! An archive may be several, one behind the other with zeros between them, each as it is or packed with gzip: that is how
+//! An archive may be several, one behind the other with zeros between them, each as it is or packed with gzip or zstd: that is how
 //! distributions put processor updates in front. What is packed is unpacked piece by piece, so that no more than the file
 //! that is being read is in memory besides; what is packed otherwise is named and refused.
 //!
@@ -9,6 +9,8 @@
 //! made. Times of directories are set last, because each file changes those of its directory.
 
 mod gunzip;
+mod packed;
+mod unzstd;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -24,7 +26,7 @@ use nucleus::vfs::change::Making;
 use nucleus::vfs::inode::Removal;
 use nucleus::vfs::{Change, FileKind, Last, Place, Walker};
 
-pub use self::gunzip::GzipError;
+pub use self::packed::{PackError, PackProblem};
 
 /// Permissions of a directory that no entry names.
 const MISSING_DIRECTORY: u32 = 0o755;
@@ -35,7 +37,9 @@ pub enum UnpackError {
     /// The archive is damaged, or something else.
     Archive(CpioError),
     /// What it is packed in is damaged.
-    Gzip(GzipError),
+    Packed(PackError),
+    /// There is no memory for a file that is being unpacked.
+    NoMemory,
     /// A file cannot be made.
     File {
         /// Its path.
@@ -49,15 +53,16 @@ impl fmt::Display for UnpackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UnpackError::Archive(error) => error.fmt(f),
-            UnpackError::Gzip(error) => error.fmt(f),
+            UnpackError::Packed(error) => error.fmt(f),
+            UnpackError::NoMemory => f.write_str("there is no memory for a file that is being unpacked"),
             UnpackError::File { name, error } => write!(f, "{}: {error}", name.escape_ascii()),
         }
     }
 }
 
-impl From<GzipError> for UnpackError {
-    fn from(error: GzipError) -> Self {
-        UnpackError::Gzip(error)
+impl From<PackError> for UnpackError {
+    fn from(error: PackError) -> Self {
+        UnpackError::Packed(error)
     }
 }
 
@@ -74,7 +79,8 @@ pub fn unpack(archive: &[u8], root: &Place) -> core::result::Result<(), UnpackEr
         at += match compression(rest) {
             None if rest.first() == Some(&0) => rest.iter().take_while(|&&byte| byte == 0).count(),
             None => unpacking.plain(rest)?,
-            Some(Compression::Gzip) => unpacking.gzip(rest)?,
+            Some(Compression::Gzip) => unpacking.packed(|give| gunzip::unpack(rest, give))?,
+            Some(Compression::Zstd) => unpacking.packed(|give| unzstd::unpack(rest, give))?,
             Some(other) => return Err(refused(at, other)),
         };
         // Inode numbers mean something within one archive only.
@@ -87,6 +93,9 @@ pub fn unpack(archive: &[u8], root: &Place) -> core::result::Result<(), UnpackEr
 fn refused(offset: usize, compression: Compression) -> UnpackError {
     UnpackError::Archive(CpioError { offset, problem: Problem::Compressed(compression) })
 }
+
+/// Who takes what is unpacked.
+type Give<'a> = &'a mut dyn FnMut(&[u8]) -> core::result::Result<(), UnpackError>;
 
 /// What tells a file with several names: archive, device, inode number.
 type Identity = (u32, (u32, u32), u32);
@@ -111,12 +120,15 @@ impl Unpacking<'_> {
         Ok(bytes.len())
     }
 
-    /// Makes the files of a packed archive; says how many bytes it was packed in.
-    fn gzip(&mut self, bytes: &[u8]) -> core::result::Result<usize, UnpackError> {
+    /// Makes the files of a packed archive, which `unpack` gives piece by piece; says how many bytes it was packed in.
+    fn packed(
+        &mut self,
+        unpack: impl FnOnce(Give<'_>) -> core::result::Result<usize, UnpackError>,
+    ) -> core::result::Result<usize, UnpackError> {
         let mut arrived = Vec::new();
         let mut progress = Progress::START;
-        let used = gunzip::unpack(bytes, |piece| {
-            arrived.try_reserve(piece.len()).map_err(|_| GzipError::NoMemory)?;
+        let used = unpack(&mut |piece| {
+            arrived.try_reserve(piece.len()).map_err(|_| UnpackError::NoMemory)?;
             arrived.extend_from_slice(piece);
             match self.take_arrived(&mut arrived, &mut progress)? {
                 Some(error) if !error.is_for_lack_of_bytes() => Err(UnpackError::Archive(error)),

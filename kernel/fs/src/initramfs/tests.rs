@@ -136,14 +136,14 @@ fn errors_name_the_file() {
     assert_eq!(error.to_string(), "file/below: Not a directory");
 }
 
-/// What the real gzip makes of some bytes.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut child = Command::new("gzip")
+/// What the real tool makes of some bytes.
+fn packed_with(tool: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut child = Command::new(tool)
         .arg("-c")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("every Debian has gzip");
+        .unwrap_or_else(|error| panic!("{tool}, which scripts/bootstrap installs: {error}"));
     let mut input = child.stdin.take().unwrap();
     let bytes = bytes.to_vec();
     let writer = std::thread::spawn(move || input.write_all(&bytes).unwrap());
@@ -152,43 +152,67 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     output
 }
 
+const TOOLS: [&str; 2] = ["gzip", "zstd"];
+
 #[test]
 fn packed_archives_follow_plain_ones() {
     let _boot = boot();
-    let root = root();
-    let long: Vec<u8> = (0..20_000u32).map(|number| (number.wrapping_mul(number) / 7 % 251) as u8).collect();
-    let huge = vec![7; 300_000];
-    let plain = archive(&[item("early/microcode", 0o100_644, b"updates")]);
-    let first = gzip(&archive(&[
-        item("usr", 0o040_755, b""),
-        item("huge", 0o100_600, &huge),
-        item("long", 0o100_600, &long),
-    ]));
-    let second = gzip(&archive(&[item("usr/late", 0o100_644, b"last")]));
-    unpack(&[&plain[..], &[0; 20], &first[..], &[0; 7], &second[..], &[0; 512]].concat(), &root).unwrap();
-    assert_eq!(contents(&root, "early/microcode"), b"updates");
-    assert_eq!(contents(&root, "long"), long);
-    assert_eq!(at(&root, "huge").attributes().size, 300_000);
-    assert_eq!(contents(&root, "usr/late"), b"last");
+    for tool in TOOLS {
+        let root = root();
+        let long: Vec<u8> =
+            (0..20_000u32).map(|number| (number.wrapping_mul(number) / 7 % 251) as u8).collect();
+        let huge = vec![7; 300_000];
+        let plain = archive(&[item("early/microcode", 0o100_644, b"updates")]);
+        let first = packed_with(
+            tool,
+            &archive(&[
+                item("usr", 0o040_755, b""),
+                item("huge", 0o100_600, &huge),
+                item("long", 0o100_600, &long),
+            ]),
+        );
+        let second = packed_with(tool, &archive(&[item("usr/late", 0o100_644, b"last")]));
+        unpack(&[&plain[..], &[0; 20], &first[..], &[0; 7], &second[..], &[0; 512]].concat(), &root).unwrap();
+        assert_eq!(contents(&root, "early/microcode"), b"updates");
+        assert_eq!(contents(&root, "long"), long);
+        assert_eq!(at(&root, "huge").attributes().size, 300_000);
+        assert_eq!(contents(&root, "usr/late"), b"last");
+    }
 }
 
 #[test]
-fn damaged_gzip_is_a_sentence() {
+fn damaged_archives_are_a_sentence() {
     let _boot = boot();
-    let good = gzip(&archive(&[item("file", 0o100_644, &[5; 5000])]));
-    let problem = |bytes: &[u8]| unpack(bytes, &root()).unwrap_err().to_string();
-    for len in 0..good.len() {
-        // All zeros or nothing is an archive with nothing in it.
-        assert!(len == 0 || !problem(&good[..len]).is_empty(), "{len} bytes");
+    for tool in TOOLS {
+        let good = packed_with(tool, &archive(&[item("file", 0o100_644, &[5; 5000])]));
+        let problem = |bytes: &[u8]| unpack(bytes, &root()).unwrap_err().to_string();
+        for len in 0..good.len() {
+            // All zeros or nothing is an archive with nothing in it.
+            assert!(len == 0 || !problem(&good[..len]).is_empty(), "{tool}: {len} bytes");
+        }
+        for at in 0..good.len() {
+            for bit in 0..8 {
+                let mut wrong = good.clone();
+                wrong[at] ^= 1 << bit;
+                // Some bits mean nothing: the time, the system, the level.
+                let _ = unpack(&wrong, &root());
+            }
+        }
     }
-    let mut wrong = good.clone();
-    let end = wrong.len();
-    wrong[end - 5] ^= 1;
-    assert_eq!(problem(&wrong), "the gzip checksum is wrong");
-    for at in 0..good.len() {
-        let mut wrong = good.clone();
-        wrong[at] ^= 0x10;
-        // Some bits mean nothing: the time, the system, the level.
-        let _ = unpack(&wrong, &root());
-    }
+    let wrong_at = |tool, from_end| {
+        let mut wrong = packed_with(tool, &archive(&[item("file", 0o100_644, &[5; 5000])]));
+        let at = wrong.len() - from_end;
+        wrong[at] ^= 1;
+        unpack(&wrong, &root()).unwrap_err().to_string()
+    };
+    assert_eq!(wrong_at("gzip", 5), "the gzip checksum is wrong");
+    assert_eq!(wrong_at("zstd", 1), "the zstd checksum is wrong");
+}
+
+#[test]
+fn a_window_larger_than_memory_is_refused() {
+    let _boot = boot();
+    // Magic, descriptor without size or checksum, a window of 1 GiB.
+    let error = unpack(b"\x28\xb5\x2f\xfd\x00\xa0\x01\0\0", &root()).unwrap_err();
+    assert_eq!(error.to_string(), "there is no memory to unpack zstd with");
 }
