@@ -153,60 +153,79 @@ impl Epoll {
         Ok(())
     }
 
-    /// epoll_wait(2): at most `most` events.
+    /// epoll_wait(2): gives at most `most` events to `put`, without a lock, and says how many.
     ///
     /// # Errors
-    /// As `block_until`; EAGAIN if there is none and it must not wait.
-    pub fn wait(&self, wait: Wait, most: usize) -> Result<Vec<Event>> {
-        self.changed.block_until(wait, || {
-            let events = self.collect(most)?;
-            if events.is_empty() { Err(Errno::EAGAIN) } else { Ok(events) }
+    /// As `block_until`; EAGAIN if there is none and it must not wait; what `put` says to the first.
+    pub fn wait(
+        &self,
+        wait: Wait,
+        most: usize,
+        mut put: impl FnMut(usize, Event) -> Result<()>,
+    ) -> Result<usize> {
+        self.changed.block_until(wait, || match self.collect(most, &mut put)? {
+            0 => Err(Errno::EAGAIN),
+            count => Ok(count),
         })
     }
 
     /// Looks at what is marked. Files are asked without the lock: one of them may be another instance. A mark is taken
     /// before its file is asked, so what comes meanwhile marks it again.
-    fn collect(&self, most: usize) -> Result<Vec<Event>> {
-        let mut found = Vec::new();
+    fn collect(&self, most: usize, put: &mut impl FnMut(usize, Event) -> Result<()>) -> Result<usize> {
+        let mut count = 0;
+        // Reported and not given yet: that needs the lock to be free.
+        let mut found: Option<Event> = None;
         let mut is_left = false;
         // Outlives each lock: its file may be closed by now, and go with it.
-        let mut looked_at = None;
+        let mut looked_at: Option<Candidate> = None;
         let mut state = self.state.lock();
         let mut round = state.round();
-        while found.len() < most {
-            let Some(next) = state.next(&mut round) else { break };
+        loop {
+            let has_room = count + usize::from(found.is_some()) < most;
+            let next = if has_room { state.next(&mut round) } else { None };
             drop(state);
+            if let Some(event) = found.take() {
+                if let Err(error) = put(count, event) {
+                    self.take_back(looked_at.iter().chain(&next));
+                    return if count > 0 { Ok(count) } else { Err(error) };
+                }
+                count += 1;
+            }
+            let Some(next) = next else { break };
             let &mut Candidate { place, ref file, wanted } = looked_at.insert(next);
             let events = ready_events(file, wanted);
             let is_edge = events != 0 && wanted & EDGE != 0;
             let changes = if is_edge { file.file().changes(always_and(wanted)) } else { 0 };
-            let has_room = found.try_reserve(1);
             state = self.state.lock();
             if events == 0 {
                 continue;
             }
             // Where the next look begins.
             state.start = place + 1;
-            let is_it = |entry: &&mut Watched| core::ptr::eq(entry.file.as_ptr(), Arc::as_ptr(file));
-            let Some(entry) = state.entry(place).filter(is_it) else { continue };
-            if has_room.is_err() {
-                entry.watch.mark.set();
-                return if found.is_empty() { Err(Errno::ENOMEM) } else { Ok(found) };
-            }
+            let Some(entry) = state.entry_of(place, file) else { continue };
             if entry.wanted.events & EDGE == 0 {
                 entry.watch.mark.set();
                 is_left = true;
             }
             if let Some(events) = entry.report(events, changes) {
-                found.push(Event { events, data: entry.wanted.data });
+                found = Some(Event { events, data: entry.wanted.data });
             }
         }
-        drop(state);
         // Others may have looked while the mark was taken.
         if is_left && !self.changed.is_empty() {
             self.changed.wake_one();
         }
-        Ok(found)
+        Ok(count)
+    }
+
+    /// These were not reported after all.
+    fn take_back<'a>(&self, candidates: impl Iterator<Item = &'a Candidate>) {
+        for candidate in candidates {
+            if let Some(entry) = self.state.lock().entry_of(candidate.place, &candidate.file) {
+                (entry.seen, entry.is_spent) = (None, false);
+                entry.watch.mark.set();
+            }
+        }
     }
 
     /// The files that are watched.
@@ -227,6 +246,11 @@ impl Epoll {
 impl State {
     fn entry(&mut self, place: usize) -> Option<&mut Watched> {
         self.watched.get_mut(place)?.as_mut()
+    }
+
+    /// What is at a place, if it is still that file.
+    fn entry_of(&mut self, place: usize, file: &Arc<OpenFile>) -> Option<&mut Watched> {
+        self.entry(place).filter(|entry| core::ptr::eq(entry.file.as_ptr(), Arc::as_ptr(file)))
     }
 
     /// The place of a file; those that are closed go.

@@ -1,12 +1,12 @@
-//! eventfd(2): a number that one adds to and another waits for. Lock: rank `Stream`.
+//! eventfd(2): a number that one adds to and another waits for. It changes in one step, so it needs no lock.
 
 use alloc::sync::Arc;
 use core::any::Any;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::file::{POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM};
 use abi::{Errno, Result};
-use hal::rank;
-use nucleus::sched::{Mutex, WaitQueue};
+use nucleus::sched::WaitQueue;
 use nucleus::vfs::file::Seeking;
 use nucleus::vfs::{ByteSink, ByteSource, Events, File, Transfer};
 
@@ -21,7 +21,7 @@ pub enum Taking {
 
 /// The number.
 pub(crate) struct EventFd {
-    count: Mutex<u64, rank::Stream>,
+    count: AtomicU64,
     added: WaitQueue,
     taken: WaitQueue,
     taking: Taking,
@@ -33,11 +33,26 @@ const MOST: u64 = u64::MAX - 1;
 /// One that starts with a number.
 pub fn open(first: u32, taking: Taking) -> Arc<dyn File> {
     Arc::new(EventFd {
-        count: Mutex::new(first.into()),
+        count: AtomicU64::new(first.into()),
         added: WaitQueue::new(),
         taken: WaitQueue::new(),
         taking,
     })
+}
+
+impl EventFd {
+    /// What a read takes of `count`.
+    fn taken_of(&self, count: u64) -> u64 {
+        if self.taking == Taking::One { 1 } else { count }
+    }
+
+    /// Changes the number in one step; what it was.
+    ///
+    /// # Errors
+    /// EAGAIN if `to` has nothing to change it to.
+    fn change(&self, to: impl Fn(u64) -> Option<u64>) -> Result<u64> {
+        self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, to).map_err(|_| Errno::EAGAIN)
+    }
 }
 
 impl File for EventFd {
@@ -46,13 +61,8 @@ impl File for EventFd {
             return Err(Errno::EINVAL);
         }
         let taken = self.added.block_until(transfer.wait, || {
-            let mut count = self.count.lock();
-            if *count == 0 {
-                return Err(Errno::EAGAIN);
-            }
-            let taken = if self.taking == Taking::One { 1 } else { *count };
-            *count -= taken;
-            Ok(taken)
+            let before = self.change(|count| count.checked_sub(self.taken_of(count).max(1)))?;
+            Ok(self.taken_of(before))
         })?;
         self.taken.wake_all();
         to.put(&taken.to_le_bytes())
@@ -69,16 +79,14 @@ impl File for EventFd {
             return Err(Errno::EINVAL);
         }
         self.taken.block_until(transfer.wait, || {
-            let mut count = self.count.lock();
-            *count = count.checked_add(more).filter(|&sum| sum <= MOST).ok_or(Errno::EAGAIN)?;
-            Ok(())
+            self.change(|count| count.checked_add(more).filter(|&sum| sum <= MOST))
         })?;
         self.added.wake_all();
         Ok(8)
     }
 
     fn ready(&self) -> Events {
-        let count = *self.count.lock();
+        let count = self.count.load(Ordering::Acquire);
         let input = if count != 0 { POLLIN | POLLRDNORM } else { 0 };
         let output = if count < MOST { POLLOUT | POLLWRNORM } else { 0 };
         Events(input | output)

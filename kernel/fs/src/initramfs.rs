@@ -109,8 +109,7 @@ struct Unpacking<'a> {
 impl Unpacking<'_> {
     /// Makes the files of plain archives, up to the end or to a packed one; says how many bytes those were.
     fn plain(&mut self, bytes: &[u8]) -> core::result::Result<usize, UnpackError> {
-        let mut entries = Progress::START.entries(bytes);
-        while let Some(entry) = entries.next() {
+        for entry in Progress::START.entries(bytes) {
             match entry {
                 Ok(entry) => self.make_entry(&entry)?,
                 Err(CpioError { offset, problem: Problem::Compressed(_) }) => return Ok(offset),

@@ -1,11 +1,13 @@
 //! Pipes: two ends and the bytes between them, as pipe(7) and fifo(7) tell.
 //!
 //! Lock: one mutex of rank `Stream` a pipe, around the ring and the counts of ends; bytes are copied straight between
-//! user memory and the ring's pages under it, in one acquisition a transfer. Whoever waits is woken when the pipe
+//! user memory and the ring's pages under it, in one acquisition a transfer. Whoever lets it go shows in one word what poll(2)
+//! asks about, so asking takes no lock. Whoever waits is woken when the pipe
 //! becomes readable, or gets room for a write of `PIPE_BUF`: as on Linux, whose full pipe takes nothing before a page of
 //! it is free. What decides is in [`logic::pipe`].
 
 pub mod splice;
+mod state;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,15 +17,15 @@ use abi::file::{
 };
 use abi::{Errno, Result};
 use hal::frames::{self, Frame, SharedFrame};
-use hal::rank;
 use hal::usermem;
 use logic::addr::PAGE_LEN;
 use logic::pipe::{DEFAULT_CAPACITY, MAX_CAPACITY, PIPE_BUF, Ring, round_capacity};
 use nucleus::clock;
-use nucleus::sched::{Mutex, WaitQueue};
+use nucleus::sched::WaitQueue;
 use nucleus::vfs::file::Seeking;
 use nucleus::vfs::{Attributes, ByteSink, ByteSource, Events, File, FileKind, Inode, Opening, Transfer};
 
+use self::state::{Ends, Locked, State};
 use crate::identity;
 
 /// ioctl(2): how many bytes can be read.
@@ -31,27 +33,13 @@ const FIONREAD: u32 = 0x541b;
 
 /// A pipe, or what is behind a FIFO.
 pub struct Pipe {
-    state: Mutex<State, rank::Stream>,
+    state: Locked,
     /// Who waits for bytes, or for a writer.
     readable: WaitQueue,
     /// Who waits for room, or for a reader.
     writable: WaitQueue,
     /// Somebody watches it (poll(2), epoll): then every write is news, not only one to an empty pipe.
     is_watched: AtomicBool,
-}
-
-struct State {
-    ring: Ring<SharedFrame>,
-    readers: Ends,
-    writers: Ends,
-}
-
-/// Ends of one kind.
-#[derive(Clone, Copy, Default)]
-struct Ends {
-    open: u32,
-    /// How many ever were: who waits for one to come also counts one that is gone again.
-    ever: u64,
 }
 
 /// What an end is for.
@@ -204,13 +192,6 @@ fn fresh_page() -> Option<SharedFrame> {
     frames::allocate().map(Frame::share)
 }
 
-impl Ends {
-    fn add(&mut self) {
-        self.open += 1;
-        self.ever += 1;
-    }
-}
-
 impl Pipe {
     /// A pipe without ends.
     ///
@@ -220,7 +201,7 @@ impl Pipe {
         let ring = Ring::new(DEFAULT_CAPACITY).map_err(|_| Errno::ENOMEM)?;
         let state = State { ring, readers: Ends::default(), writers: Ends::default() };
         Ok(Pipe {
-            state: Mutex::new(state),
+            state: Locked::new(state),
             readable: WaitQueue::new(),
             writable: WaitQueue::new(),
             is_watched: AtomicBool::new(false),
@@ -435,21 +416,21 @@ impl File for End {
     }
 
     fn ready(&self) -> Events {
-        let state = self.pipe.state.lock();
+        let shown = self.pipe.state.shown();
         let mut events = 0;
         if self.direction.reads() {
-            if !state.ring.is_empty() {
+            if shown.has_bytes() {
                 events |= POLLIN | POLLRDNORM;
             }
-            if state.writers.open == 0 && state.writers.ever != self.writers_before {
+            if shown.lost_writers(self.writers_before) {
                 events |= POLLHUP;
             }
         }
         if self.direction.writes() {
-            if state.ring.has_room() {
+            if shown.has_room() {
                 events |= POLLOUT | POLLWRNORM;
             }
-            if state.readers.open == 0 {
+            if !shown.has_reader() {
                 events |= POLLERR;
             }
         }

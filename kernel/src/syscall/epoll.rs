@@ -66,7 +66,6 @@ pub(super) fn epoll_ctl(
 }
 
 fn wait_until(cx: &Cx, epfd: i32, to: Address, most: i32, deadline_ns: Option<u64>) -> Result<u64> {
-    const MOST: usize = 4096;
     /// `EP_MAX_EVENTS`.
     const LIMIT: usize = i32::MAX as usize / EVENT_LEN;
     const EVENT_LEN: usize = 12;
@@ -79,18 +78,17 @@ fn wait_until(cx: &Cx, epfd: i32, to: Address, most: i32, deadline_ns: Option<u6
         Some(0) => Wait::NEVER,
         Some(deadline) => Wait::INTERRUPTIBLE.until(deadline),
     };
-    let events = match epoll.wait(wait, most.min(MOST)) {
-        Ok(events) => events,
-        Err(Errno::EAGAIN | Errno::ETIMEDOUT) => return Ok(0),
-        Err(error) => return Err(error),
-    };
-    for (index, event) in events.iter().enumerate() {
-        let mut bytes = [0; 12];
+    let given = epoll.wait(wait, most, |index, event| {
+        let mut bytes = [0; EVENT_LEN];
         bytes[..4].copy_from_slice(&event.events.to_le_bytes());
         bytes[4..].copy_from_slice(&event.data.to_le_bytes());
-        UserPtr::<[u8; 12]>::at(to.0).offset(index as u64).write(&bytes)?;
+        UserPtr::<[u8; EVENT_LEN]>::at(to.0).offset(index as u64).write(&bytes)
+    });
+    match given {
+        Ok(count) => Ok(count as u64),
+        Err(Errno::EAGAIN | Errno::ETIMEDOUT) => Ok(0),
+        Err(error) => Err(error),
     }
-    Ok(events.len() as u64)
 }
 
 /// From milliseconds, negative for ever, to a deadline.

@@ -1,10 +1,11 @@
 //! Pipes as ends of splice(2) and tee(2): waiting for bytes or room without moving any, copying between two pipes.
 
 use abi::{Errno, Result};
-use nucleus::sched::{Mutex, Wait};
+use nucleus::sched::Wait;
 use nucleus::vfs::File;
 
-use super::{End, Pipe, State, fresh_page};
+use super::state::{Locked, State};
+use super::{End, Pipe, fresh_page};
 
 /// Which end of a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +112,7 @@ pub enum Taking {
 }
 
 fn copy_locked(source: &Pipe, target: &Pipe, len: usize, taking: Taking) -> Result<usize> {
-    let (mut from, mut to) = Mutex::lock_both(&source.state, &target.state);
+    let (mut from, mut to) = Locked::lock_both(&source.state, &target.state);
     let (from, to): (&mut State, &mut State) = (&mut from, &mut to);
     if to.readers.open == 0 {
         return Err(Errno::EPIPE);

@@ -16,7 +16,7 @@ pub mod timer;
 pub mod wait;
 
 pub use cpu::{current, preempt, run_other, set_affinity, set_budget, set_policy, start, yield_now};
-pub use mutex::Mutex;
+pub use mutex::{Guard, Mutex};
 pub use thread::{Owner, Thread, ThreadId};
 pub use timer::{sleep_ns, sleep_until};
 pub use wait::{Listener, Wait, WaitQueue, block_until_any};
