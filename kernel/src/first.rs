@@ -52,6 +52,7 @@ pub(crate) fn prepare() -> Result<()> {
     fs::devices::register()?;
     nucleus::disk_files::loops::register()?;
     crate::ipc::init();
+    crate::io_signals::init();
     tty::init()
 }
 

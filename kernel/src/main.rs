@@ -35,6 +35,7 @@ mod tty;
 mod trace;
 mod shm;
 mod ipc;
+mod io_signals;
 mod procfs;
 mod mounts;
 mod disks;

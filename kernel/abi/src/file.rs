@@ -99,6 +99,12 @@ pub const POLLNVAL: u16 = 0x20;
 pub const POLLRDNORM: u16 = 0x40;
 /// As `POLLOUT`.
 pub const POLLWRNORM: u16 = 0x100;
+/// poll(2): data of a band of its own can be read.
+pub const POLLRDBAND: u16 = 0x80;
+/// poll(2): data of a band of its own can be written.
+pub const POLLWRBAND: u16 = 0x200;
+/// poll(2): unused, but for `si_band` of signals about messages.
+pub const POLLMSG: u16 = 0x400;
 /// The other end will send no more.
 pub const POLLRDHUP: u16 = 0x2000;
 

@@ -68,6 +68,10 @@ impl File for Inotify {
         visit(self.0.queue());
     }
 
+    fn sends_signals(&self) -> bool {
+        true
+    }
+
     fn control(&self, request: u32, argument: u64) -> Result<u64> {
         if request != FIONREAD {
             return Err(Errno::ENOTTY);

@@ -447,6 +447,10 @@ impl File for End {
         }
     }
 
+    fn sends_signals(&self) -> bool {
+        true
+    }
+
     fn control(&self, request: u32, argument: u64) -> Result<u64> {
         if request != FIONREAD {
             return Err(Errno::ENOTTY);

@@ -35,6 +35,8 @@ ranks! {
     IpcTable = 12;
     /// One such object.
     IpcObject = 13;
+    /// The files that tell of themselves by signals.
+    IoSignals = 17;
     /// What one epoll instance watches; it looks at files under it.
     Epoll = 18;
     /// One process: its threads, its pending signals, how it ends.

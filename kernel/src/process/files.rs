@@ -114,6 +114,14 @@ impl Files {
     }
 }
 
+/// Whether any process has such an open file.
+pub(crate) fn any_open(is_meant: impl Fn(&Arc<OpenFile>) -> bool) -> bool {
+    let processes = super::tree::processes(|_| true);
+    let tasks = processes.iter().flat_map(|process| process.tasks());
+    let mut tables = tasks.filter_map(|task| task.state.lock().files.clone());
+    tables.any(|files| files.with(|table| table.iter().any(|(_, file)| is_meant(file))))
+}
+
 impl Drop for Files {
     fn drop(&mut self) {
         if !self.looks_at_closed.load(Ordering::Relaxed) {

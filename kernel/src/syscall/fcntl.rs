@@ -1,16 +1,21 @@
 //! fcntl(2): what can be asked and told of a descriptor and of what is behind it. Record locks are in [`super::locks`].
 
-use abi::file::{O_ACCMODE, O_CLOEXEC, O_DIRECT, O_RDONLY};
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+
+use abi::file::{O_ACCMODE, O_ASYNC, O_CLOEXEC, O_DIRECT, O_RDONLY};
 use abi::{Errno, Result};
 use fs::pipe::Framing;
 use logic::cred::Capability;
 use logic::fd_table::OnExec;
-use nucleus::vfs::attached::SignalOwner;
+use nucleus::vfs::attached::{SignalOwner, Wishes};
+use nucleus::vfs::leases::{self, Kind as Lease};
 use nucleus::vfs::{FileKind, OpenFile};
 
 use super::args::{UserPtr, low_half};
 use super::locks::{self, Asked};
-use crate::process::{Cx, Pid, tree};
+use crate::io_signals::{self, OWNER_PGRP, OWNER_PID, OWNER_TID, Turn};
+use crate::process::{Cx, Pid, files, tree};
 
 const F_DUPFD: u32 = 0;
 const F_GETFD: u32 = 1;
@@ -32,6 +37,7 @@ const F_OFD_SETLK: u32 = 37;
 const F_OFD_SETLKW: u32 = 38;
 const F_SETLEASE: u32 = 1024;
 const F_GETLEASE: u32 = 1025;
+const F_NOTIFY: u32 = 1026;
 const F_DUPFD_CLOEXEC: u32 = 1030;
 const F_SETPIPE_SZ: u32 = 1031;
 const F_GETPIPE_SZ: u32 = 1032;
@@ -71,8 +77,7 @@ pub(super) fn fcntl(cx: &mut Cx, fd: i32, command: u32, argument: u64) -> Result
         F_SETFL => {
             let framing = if low & O_DIRECT != 0 { Framing::Packets } else { Framing::Stream };
             fs::pipe::set_framing(&**file.file(), framing);
-            file.set_flags(low);
-            Ok(0)
+            set_flags(&file, number, low).map(|()| 0)
         }
         F_GETLK => locks::test(cx, &file, Asked::ByProcess, argument),
         F_SETLK => locks::set(cx, fd, &file, Asked::ByProcess, locks::Patience::None, argument),
@@ -80,8 +85,12 @@ pub(super) fn fcntl(cx: &mut Cx, fd: i32, command: u32, argument: u64) -> Result
         F_OFD_GETLK => locks::test(cx, &file, Asked::ByOpenFile, argument),
         F_OFD_SETLK => locks::set(cx, fd, &file, Asked::ByOpenFile, locks::Patience::None, argument),
         F_OFD_SETLKW => locks::set(cx, fd, &file, Asked::ByOpenFile, locks::Patience::UntilSignal, argument),
-        F_SETLEASE => set_lease(cx, &file, low),
-        F_GETLEASE => Ok(u64::from(locks::UNLOCK.unsigned_abs())),
+        F_SETLEASE => set_lease(cx, fd, &file, low).map(|()| 0),
+        F_GETLEASE => Ok(u64::from(lease_number(leases::get(&file)).unsigned_abs())),
+        F_NOTIFY => {
+            io_signals::watch_directory(cx, &file, number, argument)?;
+            set_owner(cx, &file, SignalOwner { kind: OWNER_PID, number: cx.process().pid.0 }).map(|()| 0)
+        }
         F_ADD_SEALS if file.flags() & O_ACCMODE == O_RDONLY => Err(Errno::EPERM),
         F_ADD_SEALS => crate::shm::add_seals(&file, low).map(|()| 0),
         F_GET_SEALS => fs::tmpfs::seals::get(&**file.file()).map(u64::from),
@@ -100,28 +109,52 @@ fn pipe_size(cx: &Cx, file: &OpenFile, command: u32, wanted: u32) -> Result<u64>
     fs::pipe::set_capacity(&**file.file(), wanted as usize, limit).map(|size| size as u64)
 }
 
-/// Leases are not given: as on Linux where somebody else has the file open. What is checked before is checked.
-fn set_lease(cx: &Cx, file: &OpenFile, kind: u32) -> Result<u64> {
-    let attributes = file.attributes().ok_or(Errno::EINVAL)?;
-    let is_mine = cx.cred.user.file == attributes.user || cx.cred.has(Capability::Lease);
-    match i16::try_from(kind) {
-        Ok(locks::UNLOCK) => Err(Errno::EAGAIN),
-        _ if !is_mine => Err(Errno::EACCES),
-        _ if attributes.kind != FileKind::Regular => Err(Errno::EINVAL),
-        Ok(locks::READ | locks::WRITE) => Err(Errno::EAGAIN),
-        _ => Err(Errno::EINVAL),
+/// Sets the flags that can change, and begins or ends signals for I/O.
+pub(super) fn set_flags(file: &Arc<OpenFile>, fd: u32, flags: u32) -> Result<()> {
+    if (flags ^ file.flags()) & O_ASYNC != 0 {
+        io_signals::turn(file, fd, if flags & O_ASYNC != 0 { Turn::On } else { Turn::Off })?;
+    }
+    file.set_flags(flags);
+    Ok(())
+}
+
+/// A lease as record locks are numbered.
+fn lease_number(lease: Option<Lease>) -> i16 {
+    match lease {
+        None => locks::UNLOCK,
+        Some(Lease::Read) => locks::READ,
+        Some(Lease::Write) => locks::WRITE,
     }
 }
 
-/// The number and the kind of `struct f_owner_ex`.
-const OWNER_TID: u32 = 0;
-const OWNER_PID: u32 = 1;
-const OWNER_PGRP: u32 = 2;
+fn set_lease(cx: &Cx, fd: i32, file: &Arc<OpenFile>, kind: u32) -> Result<()> {
+    let attributes = file.attributes().ok_or(Errno::EINVAL)?;
+    let is_mine = cx.cred.user.file == attributes.user || cx.cred.has(Capability::Lease);
+    let kind = match i16::try_from(kind) {
+        Ok(locks::UNLOCK) => return leases::give_up(file),
+        _ if !is_mine => return Err(Errno::EACCES),
+        _ if attributes.kind != FileKind::Regular => return Err(Errno::EINVAL),
+        Ok(locks::READ) => Lease::Read,
+        Ok(locks::WRITE) => Lease::Write,
+        _ => return Err(Errno::EINVAL),
+    };
+    let identity = (attributes.device, attributes.number);
+    let is_other = |other: &Arc<OpenFile>| {
+        let attributes = || other.attributes().map(|other| (other.device, other.number));
+        !Arc::ptr_eq(other, file) && !other.is_name_only() && attributes() == Some(identity)
+    };
+    leases::take(file, fd, kind, || files::any_open(is_other))?;
+    // Who has a lease hears of it, without having said whom to signal.
+    if file.attached().wishes().signals().owner.number == 0 {
+        set_owner(cx, file, SignalOwner { kind: OWNER_PID, number: cx.process().pid.0 })?;
+    }
+    Ok(())
+}
 
 /// Who gets signals for I/O, and which.
 fn signals_for_io(cx: &Cx, file: &OpenFile, command: u32, argument: u64) -> Result<u64> {
-    let attached = file.attached();
-    let owner = attached.signal_owner();
+    let signals = file.attached().known_wishes().map(Wishes::signals).unwrap_or_default();
+    let owner = signals.owner;
     match command {
         F_SETOWN => {
             let wanted = low_half(argument).cast_signed();
@@ -129,7 +162,7 @@ fn signals_for_io(cx: &Cx, file: &OpenFile, command: u32, argument: u64) -> Resu
             if wanted == i32::MIN {
                 return Err(Errno::EINVAL);
             }
-            set_owner(cx, file, SignalOwner { kind, number: wanted.unsigned_abs() })
+            set_owner(cx, file, SignalOwner { kind, number: wanted.unsigned_abs() }).map(|()| 0)
         }
         F_GETOWN => {
             let number = owner.number.cast_signed();
@@ -140,16 +173,16 @@ fn signals_for_io(cx: &Cx, file: &OpenFile, command: u32, argument: u64) -> Resu
             if argument > 64 {
                 return Err(Errno::EINVAL);
             }
-            attached.set_signal(low_half(argument));
+            file.attached().wishes().change_signals(|signals| signals.signal = low_half(argument));
             Ok(0)
         }
-        F_GETSIG => Ok(u64::from(attached.signal())),
+        F_GETSIG => Ok(u64::from(signals.signal)),
         F_SETOWN_EX => {
             let [kind, number] = UserPtr::<[u32; 2]>::at(argument).read()?;
             if kind > OWNER_PGRP {
                 return Err(Errno::EINVAL);
             }
-            set_owner(cx, file, SignalOwner { kind, number })
+            set_owner(cx, file, SignalOwner { kind, number }).map(|()| 0)
         }
         F_GETOWN_EX => {
             UserPtr::<[u32; 2]>::at(argument).write(&[owner.kind, owner.number])?;
@@ -160,7 +193,7 @@ fn signals_for_io(cx: &Cx, file: &OpenFile, command: u32, argument: u64) -> Resu
     }
 }
 
-fn set_owner(_cx: &Cx, file: &OpenFile, owner: SignalOwner) -> Result<u64> {
+fn set_owner(cx: &Cx, file: &OpenFile, owner: SignalOwner) -> Result<()> {
     if owner.number != 0 {
         let pid = Pid(owner.number);
         let is_there = match owner.kind {
@@ -172,8 +205,9 @@ fn set_owner(_cx: &Cx, file: &OpenFile, owner: SignalOwner) -> Result<u64> {
             return Err(Errno::ESRCH);
         }
     }
-    file.attached().set_signal_owner(owner);
-    Ok(0)
+    let users = (cx.cred.user.real, cx.cred.user.effective);
+    file.attached().wishes().change_signals(|signals| (signals.owner, signals.users) = (owner, users));
+    Ok(())
 }
 
 /// How long what is written is expected to live; kept, and used by nobody.
@@ -182,7 +216,11 @@ fn lifetime_hint(cx: &Cx, file: &OpenFile, command: u32, argument: u64) -> Resul
     const LONGEST: u64 = 5;
     let pointer = UserPtr::<u64>::at(argument);
     match command {
-        F_GET_RW_HINT => pointer.write(&file.attached().lifetime_hint()).map(|()| 0),
+        F_GET_RW_HINT => {
+            let known = file.attached().known_wishes();
+            let hint = known.map_or(0, |wishes| wishes.lifetime_hint.load(Ordering::Relaxed));
+            pointer.write(&hint).map(|()| 0)
+        }
         F_SET_RW_HINT => {
             let attributes = file.attributes().ok_or(Errno::EINVAL)?;
             if !cx.cred.owns(attributes.user) {
@@ -192,7 +230,7 @@ fn lifetime_hint(cx: &Cx, file: &OpenFile, command: u32, argument: u64) -> Resul
             if hint > LONGEST {
                 return Err(Errno::EINVAL);
             }
-            file.attached().set_lifetime_hint(hint);
+            file.attached().wishes().lifetime_hint.store(hint, Ordering::Relaxed);
             Ok(0)
         }
         _ => Err(Errno::EINVAL),

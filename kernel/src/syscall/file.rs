@@ -3,7 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use abi::file::{O_CLOEXEC, O_NONBLOCK};
+use abi::file::{O_ASYNC, O_CLOEXEC, O_NONBLOCK};
+use abi::termios::FIOASYNC;
 use abi::{Errno, Result};
 use logic::cred::Capability;
 use logic::fd_table::OnExec;
@@ -292,6 +293,12 @@ pub(super) fn ioctl(cx: &mut Cx, fd: i32, request: Hex, argument: u64) -> Result
             let is_on = UserPtr::<i32>::at(argument).read()? != 0;
             let flags = file.flags() & !O_NONBLOCK;
             file.set_flags(if is_on { flags | O_NONBLOCK } else { flags });
+            Ok(0)
+        }
+        FIOASYNC => {
+            let is_on = UserPtr::<i32>::at(argument).read()? != 0;
+            let flags = file.flags() & !O_ASYNC;
+            super::fcntl::set_flags(&file, number, if is_on { flags | O_ASYNC } else { flags })?;
             Ok(0)
         }
         abi::termios::FIONREAD if let Some(left) = file.bytes_left() => {

@@ -178,7 +178,7 @@ syscalls! {
     MSGSND = msg::msgsnd(i32, Address, usize, Hex), full;
     MSGRCV = msg::msgrcv(i32, Address, usize, i64, Hex), full;
     MSGCTL = msg::msgctl(i32, u32, Address), full;
-    FCNTL = fcntl::fcntl(i32, u32, u64), partial("no leases, no F_NOTIFY, no signals for I/O");
+    FCNTL = fcntl::fcntl(i32, u32, u64), full;
     FLOCK = locks::flock(i32, i32), full;
     FSYNC = storage::fsync(i32), full;
     FDATASYNC = storage::fdatasync(i32), full;

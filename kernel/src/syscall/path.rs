@@ -12,9 +12,10 @@ use abi::limits::PATH_MAX;
 use abi::time::{Timespec, Timeval};
 use abi::{Errno, Result};
 use logic::cred::{Access, Capability, Cred, Ids};
+use nucleus::sched::Wait;
 use nucleus::vfs::change::Making;
 use nucleus::vfs::inode::{Nameable, Removal, Renaming};
-use nucleus::vfs::{Attributes, Change, FileKind, Last, Place, Walker};
+use nucleus::vfs::{Attributes, Change, FileKind, Last, Place, Walker, leases};
 
 use super::args::{Address, Hex, UserPtr, UserString};
 use super::file::on_exec;
@@ -563,6 +564,7 @@ pub(super) fn truncate(cx: &mut Cx, path: UserString, size: i64) -> Result<()> {
     }
     let before = place.inode().attributes();
     let _writing = nucleus::vfs::busy::InUse::writing(&before)?;
+    leases::respect(&before, leases::Opens::ToWrite, Wait::INTERRUPTIBLE)?;
     super::file::drop_privileges(cx, &place)?;
     place.change(&Change { size: Some(size), ..Change::default() })?;
     crate::shm::cut(&before, size);

@@ -134,6 +134,10 @@ impl File for Terminal {
         visit(&self.tty.writable);
     }
 
+    fn sends_signals(&self) -> bool {
+        true
+    }
+
     fn seeking(&self) -> Seeking {
         Seeking::Stream
     }

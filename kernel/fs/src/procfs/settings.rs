@@ -6,7 +6,7 @@ use abi::{Errno, Result};
 use hal::spin::Once;
 use logic::proc_text::{Text, system};
 use nucleus::log;
-use nucleus::vfs::watch;
+use nucleus::vfs::{leases, watch};
 
 use super::ipc;
 use super::table::{Question, Row, What, directory, number, put, setting, text};
@@ -29,28 +29,6 @@ macro_rules! constant {
     };
 }
 
-const FS: &[Row] = &[
-    constant!("file-max", i64::MAX),
-    text("file-nr", |_, to| {
-        put!(to, "{}\t0\t{}\n", nucleus::vfs::open::count(), i64::MAX);
-        Ok(())
-    }),
-    directory("inotify", 0o555, What::Directory(INOTIFY)),
-    directory("mqueue", 0o555, What::Directory(MQUEUE)),
-    constant!("nr_open", 1_048_576),
-    setting(
-        "pipe-max-size",
-        |_, to| {
-            put!(to, "{}\n", pipe::max_capacity());
-            Ok(())
-        },
-        |_, bytes| pipe::set_max_capacity(number(bytes)?),
-    ),
-    constant!("protected_hardlinks", 0),
-    constant!("protected_symlinks", 0),
-    constant!("suid_dumpable", 0),
-];
-
 /// A file with a number that can be changed.
 macro_rules! variable {
     ($name:literal, $number:expr) => {
@@ -67,6 +45,29 @@ macro_rules! variable {
         )
     };
 }
+
+const FS: &[Row] = &[
+    constant!("file-max", i64::MAX),
+    text("file-nr", |_, to| {
+        put!(to, "{}\t0\t{}\n", nucleus::vfs::open::count(), i64::MAX);
+        Ok(())
+    }),
+    directory("inotify", 0o555, What::Directory(INOTIFY)),
+    variable!("lease-break-time", leases::BREAK_SECONDS),
+    directory("mqueue", 0o555, What::Directory(MQUEUE)),
+    constant!("nr_open", 1_048_576),
+    setting(
+        "pipe-max-size",
+        |_, to| {
+            put!(to, "{}\n", pipe::max_capacity());
+            Ok(())
+        },
+        |_, bytes| pipe::set_max_capacity(number(bytes)?),
+    ),
+    constant!("protected_hardlinks", 0),
+    constant!("protected_symlinks", 0),
+    constant!("suid_dumpable", 0),
+];
 
 const INOTIFY: &[Row] = &[
     variable!("max_queued_events", watch::LIMITS.events),

@@ -1,15 +1,19 @@
-//! What hangs on an open file besides the file: its number, the locks taken through it, who gets its signals.
+//! What hangs on an open file besides the file: its number, the locks taken through it, and what few ask for: who gets its
+//! signals.
 //!
 //! It undoes itself when the last descriptor goes: the locks that belong to the open file are given up.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::Result;
-use hal::spin::Once;
+use hal::rank;
+use hal::spin::{Lock, Once};
 
 use super::inode::Attributes;
 use super::locks::{FileLocks, Owner};
+use super::open::OpenFile;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -18,16 +22,31 @@ pub struct Attached {
     /// Given out when it is first asked for: opening a file writes nothing that other CPUs read.
     number: Once<u64>,
     locks: Once<Arc<FileLocks>>,
-    /// Who gets signals for I/O, as fcntl(2) was told: `F_OWNER_` kind above, number below.
-    signal_owner: AtomicU64,
+    wishes: Once<Box<Wishes>>,
+}
+
+/// What few programs ask of an open file.
+pub struct Wishes {
+    signals: Lock<Signals, rank::Table>,
+    /// How long what is written is expected to live (`F_SET_RW_HINT`): nothing depends on it.
+    pub lifetime_hint: AtomicU64,
+    /// What else is to live as long as the open file.
+    companion: Lock<Option<Arc<OpenFile>>, rank::Table>,
+}
+
+/// Who gets signals for I/O, and which.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// Who gets them.
+    pub owner: SignalOwner,
+    /// Real and effective user who said so: they must be allowed to send them.
+    pub users: (u32, u32),
     /// Which signal instead of SIGIO; 0 for that.
-    signal: AtomicU32,
-    /// `F_SET_RW_HINT`: nothing depends on it.
-    lifetime_hint: AtomicU64,
+    pub signal: u32,
 }
 
 /// Whom signals for I/O go to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignalOwner {
     /// `F_OWNER_TID`, `F_OWNER_PID`, `F_OWNER_PGRP`.
     pub kind: u32,
@@ -38,13 +57,7 @@ pub struct SignalOwner {
 impl Attached {
     /// Nothing yet.
     pub(super) fn new() -> Self {
-        Attached {
-            number: Once::new(),
-            locks: Once::new(),
-            signal_owner: AtomicU64::new(0),
-            signal: AtomicU32::new(0),
-            lifetime_hint: AtomicU64::new(0),
-        }
+        Attached { number: Once::new(), locks: Once::new(), wishes: Once::new() }
     }
 
     /// The open file as an owner of locks.
@@ -52,36 +65,20 @@ impl Attached {
         Owner::Open(*self.number.call_once(|| NEXT.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Whom signals for I/O go to.
-    pub fn signal_owner(&self) -> SignalOwner {
-        let both = self.signal_owner.load(Ordering::Relaxed);
-        let [a, b, c, d, e, f, g, h] = both.to_le_bytes();
-        SignalOwner { number: u32::from_le_bytes([a, b, c, d]), kind: u32::from_le_bytes([e, f, g, h]) }
+    /// What was asked for, if anything ever was.
+    pub fn known_wishes(&self) -> Option<&Wishes> {
+        self.wishes.get().map(|wishes| &**wishes)
     }
 
-    /// Sets whom they go to.
-    pub fn set_signal_owner(&self, owner: SignalOwner) {
-        self.signal_owner.store(u64::from(owner.kind) << 32 | u64::from(owner.number), Ordering::Relaxed);
-    }
-
-    /// Which signal they are; 0 for SIGIO.
-    pub fn signal(&self) -> u32 {
-        self.signal.load(Ordering::Relaxed)
-    }
-
-    /// Sets that.
-    pub fn set_signal(&self, signal: u32) {
-        self.signal.store(signal, Ordering::Relaxed);
-    }
-
-    /// How long what is written is expected to live.
-    pub fn lifetime_hint(&self) -> u64 {
-        self.lifetime_hint.load(Ordering::Relaxed)
-    }
-
-    /// Sets that.
-    pub fn set_lifetime_hint(&self, hint: u64) {
-        self.lifetime_hint.store(hint, Ordering::Relaxed);
+    /// What is asked for.
+    pub fn wishes(&self) -> &Wishes {
+        self.wishes.call_once(|| {
+            Box::new(Wishes {
+                signals: Lock::new(Signals::default()),
+                lifetime_hint: AtomicU64::new(0),
+                companion: Lock::new(None),
+            })
+        })
     }
 
     /// The locks on the file, which has these attributes.
@@ -99,6 +96,28 @@ impl Attached {
     /// The locks on the file, if they were ever asked for through this open file.
     pub fn known_locks(&self) -> Option<&Arc<FileLocks>> {
         self.locks.get()
+    }
+}
+
+impl Wishes {
+    /// Who gets signals, and which.
+    pub fn signals(&self) -> Signals {
+        *self.signals.lock()
+    }
+
+    /// Changes that.
+    pub fn change_signals(&self, change: impl FnOnce(&mut Signals)) {
+        change(&mut self.signals.lock());
+    }
+
+    /// What lives as long as the open file besides.
+    pub fn companion(&self) -> Option<Arc<OpenFile>> {
+        self.companion.lock().clone()
+    }
+
+    /// Sets that; what it was.
+    pub fn set_companion(&self, companion: Option<Arc<OpenFile>>) -> Option<Arc<OpenFile>> {
+        core::mem::replace(&mut *self.companion.lock(), companion)
     }
 }
 

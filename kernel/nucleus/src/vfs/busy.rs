@@ -51,6 +51,11 @@ impl InUse {
     }
 }
 
+/// Whether somebody has the file with this device and number open to write it.
+pub fn is_written(key: Key) -> bool {
+    USERS.lock().as_ref().and_then(|users| users.get(&key)).is_some_and(|&count| count > 0)
+}
+
 impl Clone for InUse {
     fn clone(&self) -> Self {
         if let Some(count) = USERS.lock().as_mut().and_then(|users| users.get_mut(&self.key)) {

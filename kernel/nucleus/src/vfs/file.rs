@@ -110,6 +110,11 @@ pub trait File: Send + Sync {
         sum
     }
 
+    /// Whether it tells of itself by signals, too (fcntl(2): `O_ASYNC`).
+    fn sends_signals(&self) -> bool {
+        false
+    }
+
     /// ioctl(2); `argument` may be an address of the running program.
     ///
     /// # Errors

@@ -20,6 +20,7 @@
 //! - [`busy`]: who writes a file and who runs it.
 //! - [`locks`]: locks on files.
 //! - [`attached`]: what hangs on an open file.
+//! - [`leases`]: who is told before others open a file. (It and `open` know each other.)
 //! - [`device`]: devices by number.
 //! - `mapped`: files as memory has them.
 //! - [`open`]: open files and their positions.
@@ -43,6 +44,7 @@ pub mod change;
 pub mod busy;
 pub mod locks;
 pub mod attached;
+pub mod leases;
 pub mod device;
 mod mapped;
 pub mod open;

@@ -7,8 +7,8 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::file::{
-    O_ACCMODE, O_APPEND, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NONBLOCK, O_PATH,
-    O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+    O_ACCMODE, O_APPEND, O_ASYNC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOATIME, O_NONBLOCK,
+    O_PATH, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 };
 use abi::{Errno, Result};
 use hal::rank;
@@ -23,6 +23,7 @@ use super::device;
 use super::entry::Entry;
 use super::file::{Events, File, Listing, Seeking, Transfer};
 use super::inode::{Attributes, Change, FileKind, FileSystem, Inode, Naming, Opening, Statistics};
+use super::leases::{self, Opens};
 use super::mapped::Mapped;
 use super::mount::{self, Place};
 use super::notify;
@@ -85,7 +86,7 @@ pub enum Positioning {
 }
 
 /// Flags that fcntl(2) can change.
-const CHANGEABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
+const CHANGEABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC;
 
 /// A file opened only as a name.
 struct NameOnly;
@@ -122,10 +123,14 @@ impl Walker<'_> {
             FileKind::Regular if writes || flags & O_TRUNC != 0 => Some(InUse::writing(&attributes)?),
             _ => None,
         };
+        let wait = if flags & O_NONBLOCK != 0 { Wait::NEVER } else { Wait::INTERRUPTIBLE };
+        if attributes.kind == FileKind::Regular && !is_new {
+            let opens = if writing.is_some() { Opens::ToWrite } else { Opens::ToRead };
+            leases::respect(&attributes, opens, wait)?;
+        }
         let file = if is_device {
             device::open(attributes.kind, attributes.device_number, flags)?
         } else {
-            let wait = if flags & O_NONBLOCK != 0 { Wait::NEVER } else { Wait::INTERRUPTIBLE };
             place.inode().clone().open(&Opening { flags, wait })?
         };
         if flags & O_TRUNC != 0 && attributes.kind == FileKind::Regular && !is_new {
@@ -201,11 +206,12 @@ impl OpenFile {
         }
     }
 
-    /// A file the kernel reads for itself: nobody is asked.
+    /// A file the kernel reads for itself: nobody is asked, but for who has a lease on it.
     ///
     /// # Errors
-    /// ENXIO if there is nothing to open.
+    /// ENXIO if there is nothing to open; ERESTARTSYS.
     pub fn for_kernel(place: &Place) -> Result<Arc<Self>> {
+        leases::respect(&place.inode().attributes(), Opens::ToRead, Wait::INTERRUPTIBLE)?;
         let file = place.inode().clone().open(&Opening { flags: O_RDONLY, wait: Wait::UNINTERRUPTIBLE })?;
         let file = Arc::new(Self::new(file, Some(place.clone()), None, O_RDONLY, None));
         notify::opened(file.place(), file.flags());
@@ -584,6 +590,7 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         notify::closed(self.place(), self.flags());
+        leases::closed(self);
     }
 }
 
