@@ -2,7 +2,7 @@
 
 use hal::boot::BootInfo;
 use hal::time;
-use logic::cmdline;
+use logic::cmdline::{self, BootOptions};
 use nucleus::sched::Wait;
 use nucleus::{block, disk_files, warning};
 
@@ -17,10 +17,13 @@ pub(crate) fn start(boot: &'static BootInfo) {
             warning!("/dev lacks the nodes of some disks: {error}");
         }
     });
-    let places = cmdline::words(boot.command_line.as_str())
-        .filter(|word| word.is_named("virtio_mmio.device"))
-        .filter_map(|word| word.value);
+    let line = boot.command_line.as_str();
+    let places =
+        cmdline::words(line).filter(|word| word.is_named("virtio_mmio.device")).filter_map(|word| word.value);
     drivers::probe::start(places);
+    if let Err(error) = disk_files::ram::register(BootOptions::parse(line).ram_disk_kib) {
+        warning!("there are no disks in memory: {error}");
+    }
     let deadline = time::now_ns().saturating_add(PATIENCE_NS);
     if block::wait_for_probes(Wait::UNINTERRUPTIBLE.until(deadline)).is_err() {
         warning!("some disks have not answered yet; going on without them");

@@ -38,6 +38,7 @@ pub(crate) fn tests() -> Vec<Test> {
         add(&format!("power-cut-{acknowledged}"), Box::new(move |name| power_cut(name, acknowledged)));
     }
     add("sqlite", Box::new(sqlite));
+    add("ram-disk", Box::new(ram_disk));
     tests
 }
 
@@ -94,6 +95,28 @@ const READ_ONLY: Commands = &[
     "if echo x > g; then false; fi; if rm -f f; then false; fi; if mkdir d; then false; fi; if chmod 600 f; then false; fi",
     "test $(cat f) = text; grep -q ' /mnt ext2 ro' /proc/mounts",
 ];
+
+/// What a disk in memory is given keeps its contents until it is discarded, and costs memory only where it is written.
+const RAM_DISK: Commands = &[
+    "test $(blockdev --getsize64 /dev/ram0) = 33554432",
+    "free=$(awk '/MemFree/ { print $2 }' /proc/meminfo)",
+    "seq 1 300000 > /tmp/numbers; dd if=/tmp/numbers of=/dev/ram0 bs=10000 seek=1 2>/dev/null; sync",
+    "echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/ram0 bs=10000 skip=1 2>/dev/null | head -c $(stat -c %s /tmp/numbers) | cmp - /tmp/numbers",
+    "dd if=/dev/ram0 bs=10000 count=1 2>/dev/null | tr -d '\\0' | wc -c | grep -x 0",
+    "rm /tmp/numbers; echo 3 > /proc/sys/vm/drop_caches; test $(awk '/MemFree/ { print $2 }' /proc/meminfo) -gt $((free - 4000))",
+    "mke2fs -q /dev/ram1 && mount -t ext2 /dev/ram1 /mnt && echo text > /mnt/f && umount /mnt && mount -t ext2 /dev/ram1 /mnt && grep -x text /mnt/f",
+    "umount /mnt; grep -q ram1 /proc/partitions; if dd if=/dev/zero of=/dev/ram2 bs=1k seek=32768 count=1 2>/dev/null; then false; fi",
+];
+
+fn ram_disk(name: &str) -> TestResult {
+    let command_line = "console=ttyS0 ramdisk_size=32768".to_string();
+    let mut guest = shell(name, &Machine { command_line, ..machine(1) })?;
+    for command in RAM_DISK {
+        run(&mut guest, command).map_err(|error| format!("`{command}`: {error}"))?;
+    }
+    power_off(guest)?;
+    Ok(())
+}
 
 fn machine(cpus: u32) -> Machine {
     Machine {

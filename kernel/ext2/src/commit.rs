@@ -7,7 +7,8 @@
 //! 1. inodes that lost their last name, directories that grew, blocks of numbers;
 //! 2. directories, and inodes that nothing depends on; those that must come after others in further levels;
 //! 3. new inodes, those of a new directory's files one level later, and so on;
-//! 4. inodes that lost one of several names, shared attributes, bitmaps without what was freed; then shelters are taken down.
+//! 4. inodes that lost one of several names, shared attributes;
+//! 5. bitmaps without what was freed, a level earlier if there are no such inodes; shelters are taken down.
 //!
 //! The shell carries it out without holding the file system's lock; operations go on meanwhile and belong to the next commit.
 
@@ -128,16 +129,19 @@ impl<B: Blocks> Ext2<B> {
         let masks = self.masks(&order)?;
         let shelter = self.shelter_block()?;
         let mut levels: Vec<Vec<Write>> = Vec::new();
-        // Besides: shelters are taken down at the very end; the superblock has one or two.
+        // Besides: what comes after the last inodes; the superblock has one or two.
         levels.try_reserve_exact(order.last + 4).map_err(|_| Errno::ENOMEM)?;
         levels.resize_with(order.last + 2, Vec::new);
+        // Bits are cleared when no inode on the disk has the blocks any more, not even one that is shown until the last level.
+        let is_shown_last = masks.values().flatten().any(|mask| mask.until == order.last);
+        let freed_level = if is_shown_last { order.last + 1 } else { order.last };
         for slot in self.store.all() {
             let masks = masks.get(&slot.block).map_or(&[][..], Vec::as_slice);
             if slot.is_dirty || !masks.is_empty() {
                 self.sort_in(&mut levels, slot, masks, &order)?;
             }
             if slot.freed.is_some() {
-                push(&mut levels, order.last, slot, Version::Freed)?;
+                push(&mut levels, freed_level, slot, Version::Freed)?;
             }
         }
         if let Some(shelter) = shelter {

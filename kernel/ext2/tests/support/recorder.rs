@@ -314,7 +314,7 @@ impl Checker<'_> {
         let window = self.window(at);
         // Now and then the file system is used before e2fsck sees it: that must be safe too.
         if number % 8 == 7 {
-            self.use_unchecked(at);
+            self.use_unchecked(at, chosen);
         }
         let path = self.file.0.to_str().unwrap();
         let (code, text) = run("e2fsck", &["-p", path], "");
@@ -338,7 +338,7 @@ impl Checker<'_> {
     }
 
     /// Mounts the disk as the cut left it, makes files, and closes it.
-    fn use_unchecked(&self, at: usize) {
+    fn use_unchecked(&self, at: usize, chosen: &[usize]) {
         let mut shell = Shell::open(&self.file.0);
         for number in 0..6 {
             // A directory that is damaged says so; that is fine here.
@@ -352,7 +352,8 @@ impl Checker<'_> {
         // The superblock says now what it said before the cut; the check below must not skip anything.
         let (code, text) = run("e2fsck", &["-fp", self.file.0.to_str().unwrap()], "");
         let is_move = self.moves_directory(&self.window(at)) && is_about_directories(&text);
-        assert!(code == 0 || code == 1 || is_move, "after use without e2fsck, cut at {at}: {code}\n{text}");
+        let is_fine = code == 0 || code == 1 || is_move;
+        assert!(is_fine, "after use without e2fsck, {}{code}\n{text}", self.describe(at, chosen));
     }
 
     fn describe(&self, at: usize, chosen: &[usize]) -> String {

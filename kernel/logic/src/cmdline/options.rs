@@ -29,6 +29,8 @@ pub struct BootOptions<'a> {
     pub panic_timeout_s: i32,
     /// CPUs to start, at least one.
     pub max_cpus: u32,
+    /// The size of each disk in memory, in KiB.
+    pub ram_disk_kib: Option<u64>,
     /// The address RAM is cut at.
     pub memory_limit: Option<u64>,
     /// Whether `nokaslr` was given.
@@ -50,6 +52,7 @@ impl Default for BootOptions<'_> {
             log_level: 7,
             panic_timeout_s: 0,
             max_cpus: u32::MAX,
+            ram_disk_kib: None,
             memory_limit: None,
             is_kaslr_off: false,
             mitigations: Mitigations::Auto,
@@ -81,6 +84,7 @@ impl<'a> BootOptions<'a> {
             Setting::LogLevel(level) => self.log_level = level,
             Setting::PanicTimeout(seconds) => self.panic_timeout_s = seconds,
             Setting::MaxCpus(count) => self.max_cpus = count,
+            Setting::RamDiskKib(kib) => self.ram_disk_kib = Some(kib),
             Setting::MemoryLimit(bytes) => self.memory_limit = Some(bytes),
             Setting::NoKaslr => self.is_kaslr_off = true,
             Setting::Mitigations(mitigations) => self.mitigations = mitigations,

@@ -54,6 +54,8 @@ pub enum Setting<'a> {
     PanicTimeout(i32),
     /// `maxcpus=`, `nr_cpus=`, `nosmp`: CPUs to start, at least one.
     MaxCpus(u32),
+    /// `ramdisk_size=`: of each disk in memory, in KiB.
+    RamDiskKib(u64),
     /// `mem=`: the address RAM is cut at.
     MemoryLimit(u64),
     /// `nokaslr`
@@ -134,6 +136,7 @@ const KNOWN: &[(&str, Takes)] = &[
     ("maxcpus", Takes::Value(cpu_count)),
     ("nr_cpus", Takes::Value(cpu_count)),
     ("nosmp", Takes::Nothing(Setting::MaxCpus(1))),
+    ("ramdisk_size", Takes::Value(|value| value.parse().ok().map(Setting::RamDiskKib))),
     ("mem", Takes::Value(memory_limit)),
     ("nokaslr", Takes::Nothing(Setting::NoKaslr)),
     ("mitigations", Takes::Value(mitigations)),

@@ -2,12 +2,14 @@
 //!
 //! Reads, writes and mappings go through the disk's page cache ([`disks`]), which all who have it open share; `O_DIRECT`
 //! goes past it (`direct`), but not while a program maps the disk: then it goes through it and on to the disk at once.
-//! ioctl(2) is in `control`; files as disks are in [`loops`]. Locks: rank `Writing`, around writes; rank `Table`, around the
+//! ioctl(2) is in `control`; files as disks are in [`loops`], memory as
+//! disks in [`ram`]. Locks: rank `Writing`, around writes; rank `Table`, around the
 //! list of numbers that have a node.
 
 mod control;
 mod direct;
 pub mod loops;
+pub mod ram;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
