@@ -9,14 +9,14 @@ use fs::initramfs::UnpackError;
 use hal::boot::BootInfo;
 use logic::cmdline::{self, BootOptions, Setting};
 use logic::cpio::{CpioError, Problem};
-use logic::cred::Cred;
+use logic::cred::{Capability, Cred};
 use logic::signal::WaitStatus;
 use nucleus::sched::Wait;
 use nucleus::vfs::change::Making;
 use nucleus::vfs::{FileKind, Last, OpenFile, Place, Walker};
 use nucleus::{error, info};
 
-use crate::process::{Process, init, tree};
+use crate::process::{self, Process, init, tree};
 use crate::{mounts, tty, usermode};
 
 /// Runs the first program to its end.
@@ -53,7 +53,18 @@ pub(crate) fn prepare() -> Result<()> {
     nucleus::disk_files::loops::register()?;
     crate::ipc::init();
     crate::io_signals::init();
+    fs::ext2::set_may_use_reserved(may_use_reserved);
     tty::init()
+}
+
+/// Whether whoever runs may use blocks that are kept back for a user and a group. Kernel threads may: they do what was
+/// promised before.
+fn may_use_reserved(user: u32, group: u32) -> bool {
+    process::current().is_none_or(|task| {
+        let cred = task.cred();
+        let is_member = group != 0 && cred.is_in_group(group);
+        cred.has(Capability::SysResource) || cred.user.file == user || is_member
+    })
 }
 
 fn set_clock() {

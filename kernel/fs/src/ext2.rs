@@ -22,6 +22,8 @@ mod contents;
 mod extended;
 mod names;
 
+pub use volume::set_may_use_reserved;
+
 use alloc::sync::Arc;
 
 use abi::{Errno, Result};

@@ -185,21 +185,26 @@ pub(super) fn newfstatat(
 }
 
 fn attributes_at(cx: &Cx, fd: i32, path: UserString, flags: u32) -> Result<Attributes> {
-    whole_attributes_at(cx, fd, path, flags).map(|(attributes, _)| attributes)
+    look_at(cx, fd, path, flags, |attributes, _| *attributes)
 }
 
-/// What stat(2) tells, and whether something is mounted there.
-fn whole_attributes_at(cx: &Cx, fd: i32, path: UserString, flags: u32) -> Result<(Attributes, bool)> {
+/// Looks at what stat(2) tells, and at the place it is about if it has one.
+fn look_at<R>(
+    cx: &Cx,
+    fd: i32,
+    path: UserString,
+    flags: u32,
+    look: impl FnOnce(&Attributes, Option<&Place>) -> R,
+) -> Result<R> {
     if flags & AT_EMPTY_PATH != 0 && fd != AT_FDCWD {
         let text = if path.is_null() { Vec::new() } else { path.read()? };
         if text.is_empty() {
             let file = cx.files.get(fd)?;
-            let is_root = file.place().is_some_and(Place::is_mount_root);
-            return Ok((file.attributes().ok_or(Errno::EBADF)?, is_root));
+            return Ok(look(&file.attributes().ok_or(Errno::EBADF)?, file.place()));
         }
     }
     let place = place_at(cx, fd, path, flags, last(flags))?;
-    Ok((place.inode().attributes(), place.is_mount_root()))
+    Ok(look(&place.inode().attributes(), Some(&place)))
 }
 
 /// stat(2).
@@ -229,6 +234,7 @@ pub(super) fn statx(
 ) -> Result<()> {
     const STATX_RESERVED: u32 = 0x8000_0000;
     const STATX_BASIC_STATS: u64 = 0x7ff;
+    const STATX_BTIME: u32 = 0x800;
     const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
     let known = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE;
     if flags.0 & !known != 0
@@ -237,7 +243,11 @@ pub(super) fn statx(
     {
         return Err(Errno::EINVAL);
     }
-    let (attributes, is_mount_root) = whole_attributes_at(cx, fd, path, flags.0)?;
+    let (attributes, is_mount_root, created) = look_at(cx, fd, path, flags.0, |attributes, place| {
+        let asked = place.filter(|_| mask.0 & STATX_BTIME != 0);
+        let created = asked.and_then(|place| place.inode().created());
+        (*attributes, place.is_some_and(Place::is_mount_root), created)
+    })?;
     let device = |number| {
         let (major, minor) = abi::file::device_parts(number);
         u64::from(major) | u64::from(minor) << 32
@@ -251,8 +261,11 @@ pub(super) fn statx(
     words[4] = attributes.number;
     words[5] = attributes.size;
     words[6] = attributes.blocks;
-    // Access, birth (not known), change, modification.
-    for (at, time) in [(8, attributes.accessed), (12, attributes.changed), (14, attributes.modified)] {
+    if created.is_some() {
+        words[0] |= u64::from(STATX_BTIME);
+    }
+    let times = [attributes.accessed, created.unwrap_or_default(), attributes.changed, attributes.modified];
+    for (at, time) in (8..).step_by(2).zip(times) {
         words[at] = time.seconds.cast_unsigned();
         words[at + 1] = time.nanoseconds.cast_unsigned();
     }

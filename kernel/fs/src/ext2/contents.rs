@@ -5,7 +5,7 @@ use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
-use ext2::{BlockSource, Pending, Reserve, Seek};
+use ext2::{BlockSource, Pending, Seek};
 use hal::frames::SharedFrame;
 use logic::addr::{PAGE_LEN, PAGE_SIZE, to_usize};
 use nucleus::block::{Durability, Operation, Ticket};
@@ -97,8 +97,9 @@ impl Node {
         let (first, count) = self.blocks(&range)?;
         let size = u64::from(self.volume.block_size);
         let start = u64::from(first) * size;
+        let reserve = self.volume.reserve();
         let allocated = operate(&mut |state| {
-            let allocated = state.allocate(self.ino, first, count, Reserve::KeptBack)?;
+            let allocated = state.allocate(self.ino, first, count, reserve)?;
             // In one go with the size: no commit finds blocks behind the end of a file.
             let end = range.end.min(start + u64::from(allocated.length) * size);
             if end > self.disk_size.load(Ordering::Relaxed) {

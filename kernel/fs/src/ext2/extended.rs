@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use abi::Result;
-use ext2::{Reserve, Setting};
+use ext2::Setting;
 use nucleus::clock;
 use nucleus::vfs::extended::{Extended, Placing};
 
@@ -20,17 +20,15 @@ impl Extended for Node {
             Placing::Create => Setting::Create,
             Placing::Replace => Setting::Replace,
         };
-        let now = clock::realtime();
-        self.volume.operate(|state| {
-            state.set_extended_attribute(self.ino, name, value, setting, Reserve::KeptBack, now)
-        })?;
+        let (now, reserve) = (clock::realtime(), self.volume.reserve());
+        self.volume
+            .operate(|state| state.set_extended_attribute(self.ino, name, value, setting, reserve, now))?;
         self.refresh()
     }
 
     fn remove(&self, name: &[u8]) -> Result<()> {
-        let now = clock::realtime();
-        self.volume
-            .operate(|state| state.remove_extended_attribute(self.ino, name, Reserve::KeptBack, now))?;
+        let (now, reserve) = (clock::realtime(), self.volume.reserve());
+        self.volume.operate(|state| state.remove_extended_attribute(self.ino, name, reserve, now))?;
         self.refresh()
     }
 

@@ -6,25 +6,26 @@ use core::any::Any;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Result};
-use ext2::{Ino, NewNode as DiskNode, Place, Reserve};
+use ext2::{Ino, NewNode as DiskNode, Place};
 use nucleus::clock;
 use nucleus::vfs::inode::{Nameable, Removal, Renaming};
 use nucleus::vfs::{FileKind, Inode, Listing, NewNode};
 
 use super::node::Node;
+use super::volume::Volume;
 
 /// Names that are taken from the disk under one acquisition.
 const BATCH: usize = 128;
 
 /// A new file as the disk has it.
-fn on_disk<'a>(new: &NewNode<'a>) -> DiskNode<'a> {
+fn on_disk<'a>(volume: &Volume, new: &NewNode<'a>) -> DiskNode<'a> {
     DiskNode {
         mode: new.kind.mode_bits() | new.permissions,
         user: new.user,
         group: new.group,
         device_number: new.device_number,
         target: new.target,
-        reserve: Reserve::KeptBack,
+        reserve: volume.reserve(),
         now: clock::realtime(),
     }
 }
@@ -49,7 +50,7 @@ impl Node {
 
     pub(super) fn make(&self, name: &[u8], new: &NewNode<'_>) -> Result<Arc<Node>> {
         self.check_directory()?;
-        let node = on_disk(new);
+        let node = on_disk(&self.volume, new);
         let ino = self.volume.operate(|state| state.create(self.ino, name, &node))?;
         self.refresh()?;
         self.volume.node(ino)
@@ -57,7 +58,8 @@ impl Node {
 
     pub(super) fn make_unnamed(&self, new: &NewNode<'_>, naming: Nameable) -> Result<Arc<Node>> {
         self.check_directory()?;
-        let ino = self.volume.operate(|state| state.create_unnamed(self.ino, &on_disk(new)))?;
+        let node = on_disk(&self.volume, new);
+        let ino = self.volume.operate(|state| state.create_unnamed(self.ino, &node))?;
         let node = self.volume.node(ino).inspect_err(|_| self.volume.release(ino))?;
         node.shown.lose_all_names(naming);
         Ok(node)
@@ -69,8 +71,8 @@ impl Node {
         if !node.shown.may_gain_name() {
             return Err(Errno::ENOENT);
         }
-        let now = clock::realtime();
-        self.volume.operate(|state| state.link(node.ino, self.ino, name, Reserve::KeptBack, now))?;
+        let (now, reserve) = (clock::realtime(), self.volume.reserve());
+        self.volume.operate(|state| state.link(node.ino, self.ino, name, reserve, now))?;
         node.shown.take_first_name();
         node.refresh()?;
         self.refresh()
@@ -116,7 +118,8 @@ impl Node {
         let from = || Place { directory: self.ino, name };
         let to = || Place { directory: target.ino, name: new_name };
         let now = clock::realtime();
-        let removed = self.volume.operate(|state| state.rename(from(), to(), how, Reserve::KeptBack, now))?;
+        let reserve = self.volume.reserve();
+        let removed = self.volume.operate(|state| state.rename(from(), to(), how, reserve, now))?;
         if let Some(removed) = removed {
             self.note_removed(removed)?;
         }

@@ -9,6 +9,7 @@ use core::any::Any;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use abi::time::Timespec;
 use abi::{Errno, Result};
 use ext2::{Change as DiskChange, Ino, Pending};
 use hal::frames::SharedFrame;
@@ -181,6 +182,10 @@ impl Drop for Node {
 }
 
 impl Inode for Node {
+    fn created(&self) -> Option<Timespec> {
+        self.volume.state.lock().attributes(self.ino).ok()?.created
+    }
+
     fn attributes(&self) -> Attributes {
         self.shown.attributes()
     }

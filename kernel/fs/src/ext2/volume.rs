@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use abi::{Errno, Result};
-use ext2::{Failure, Ino, Outcome, Pending, Purpose};
+use ext2::{Failure, Ino, Outcome, Pending, Purpose, Reserve, Reserved};
 use hal::rank;
-use hal::spin::Lock;
+use hal::spin::{Lock, Once};
 use hashbrown::HashMap;
 use nucleus::block::{Disk, SECTOR};
 use nucleus::clock;
@@ -25,6 +25,8 @@ pub(super) struct Volume {
     pub(super) disk: Arc<Disk>,
     pub(super) state: Mutex<State, rank::Inode>,
     pub(super) block_size: u32,
+    /// Who may use the reserved blocks besides the privileged.
+    reserved: Reserved,
     nodes: Lock<HashMap<Ino, Weak<Node>>, rank::Table>,
     /// Nodes with something that the disk does not have; kept until it has.
     dirty: Lock<Vec<Arc<Node>>, rank::Table>,
@@ -52,10 +54,25 @@ pub(super) struct Errands {
 /// How often an operation waits for a commit that frees removed files before the disk counts as full.
 const MOST_TRIES_FOR_ROOM: u32 = 4;
 
+/// Who knows whether whoever runs is privileged, or this user or of this group. Set once, at boot.
+static MAY_USE_RESERVED: Once<fn(u32, u32) -> bool> = Once::new();
+
+/// Sets who knows whether whoever runs may use blocks that a file system keeps back for a user and a group.
+pub fn set_may_use_reserved(ask: fn(u32, u32) -> bool) {
+    MAY_USE_RESERVED.call_once(|| ask);
+}
+
 impl Volume {
+    /// Whether blocks are kept back from whoever runs.
+    pub(super) fn reserve(&self) -> Reserve {
+        let may_use = |ask: &fn(u32, u32) -> bool| ask(self.reserved.user, self.reserved.group);
+        if MAY_USE_RESERVED.get().is_some_and(may_use) { Reserve::Usable } else { Reserve::KeptBack }
+    }
+
     pub(super) fn new(disk: Arc<Disk>, state: State) -> Result<Arc<Self>> {
         Ok(Arc::new(Volume {
             block_size: state.block_size(),
+            reserved: state.reserved(),
             disk,
             state: Mutex::new(state),
             nodes: Lock::new(HashMap::new()),

@@ -7,6 +7,7 @@ use core::any::Any;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
+use abi::time::Timespec;
 use abi::{Errno, Result};
 use hal::frames::SharedFrame;
 use hal::rank;
@@ -35,6 +36,7 @@ const NAME_SIZE: u64 = 20;
 pub(super) struct Node {
     space: Arc<Space>,
     pub(super) shown: Shown,
+    created: Timespec,
     content: Content,
 }
 
@@ -85,7 +87,8 @@ impl Node {
             Content::Symlink(target) => shown.size.store(target.len() as u64, Ordering::Relaxed),
             _ => {}
         }
-        Ok(Arc::new(Node { space: space.clone(), shown, content }))
+        let created = shown.attributes().changed;
+        Ok(Arc::new(Node { space: space.clone(), shown, created, content }))
     }
 
     pub(super) fn regular(&self) -> Option<&Regular> {
@@ -176,6 +179,10 @@ impl Node {
 }
 
 impl Inode for Node {
+    fn created(&self) -> Option<Timespec> {
+        Some(self.created)
+    }
+
     fn attributes(&self) -> Attributes {
         self.shown.attributes()
     }

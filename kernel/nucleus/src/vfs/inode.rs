@@ -268,6 +268,11 @@ pub trait Inode: Any + Send + Sync {
     /// What stat(2) tells.
     fn attributes(&self) -> Attributes;
 
+    /// When it was made, where that is known: statx(2) tells.
+    fn created(&self) -> Option<Timespec> {
+        None
+    }
+
     /// Changes attributes; the caller has checked who may.
     ///
     /// # Errors
