@@ -39,6 +39,7 @@ pub(crate) fn tests() -> Vec<Test> {
     }
     add("sqlite", Box::new(sqlite));
     add("ram-disk", Box::new(ram_disk));
+    add("kept-back", Box::new(kept_back));
     tests
 }
 
@@ -107,6 +108,26 @@ const RAM_DISK: Commands = &[
     "mke2fs -q /dev/ram1 && mount -t ext2 /dev/ram1 /mnt && echo text > /mnt/f && umount /mnt && mount -t ext2 /dev/ram1 /mnt && grep -x text /mnt/f",
     "umount /mnt; grep -q ram1 /proc/partitions; if dd if=/dev/zero of=/dev/ram2 bs=1k seek=32768 count=1 2>/dev/null; then false; fi",
 ];
+
+/// A fifth of the disk is kept back for root: others find it full, and root goes on.
+const KEPT_BACK: Commands = &[
+    "echo u:x:1000:1000::/:/bin/sh >> /etc/passwd; echo u:x:1000: >> /etc/group",
+    "mke2fs -q -m 20 /dev/ram0 > /dev/null && mount -t ext2 /dev/ram0 /mnt && chmod 777 /mnt && cd /mnt",
+    "start-stop-daemon -S -c u -x /bin/dd -- if=/dev/zero of=theirs bs=1k; test $(stat -c %u theirs) = 1000",
+    "sync; test $(stat -f -c %a .) = 0; free=$(stat -f -c %f .); test $free -gt 3000",
+    "dd if=/dev/zero of=mine bs=1k count=2000 && sync && test $(stat -f -c %f .) -lt $((free - 1990))",
+    "start-stop-daemon -S -c u -x /bin/sh -- -c 'if echo x >> theirs; then touch /tmp/could; fi'; test ! -e /tmp/could",
+    "cd /; umount /mnt",
+];
+
+fn kept_back(name: &str) -> TestResult {
+    let mut guest = shell(name, &machine(1))?;
+    for command in KEPT_BACK {
+        run(&mut guest, command).map_err(|error| format!("`{command}`: {error}"))?;
+    }
+    power_off(guest)?;
+    Ok(())
+}
 
 fn ram_disk(name: &str) -> TestResult {
     let command_line = "console=ttyS0 ramdisk_size=32768".to_string();

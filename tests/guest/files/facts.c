@@ -32,6 +32,23 @@ static void become_other(void)
     NEED(setgroups(0, NULL) == 0 && setresgid(5000, 5000, 5000) == 0 && setresuid(5000, 5000, 5000) == 0);
 }
 
+/* Where it is known when a file was made, that stays. */
+static void when_it_was_made(void)
+{
+    struct all_facts facts, later;
+    REQUIRE(close(open("born", O_CREAT | O_RDWR, 0600)) == 0);
+    CHECK_OK(statx_(AT_FDCWD, "born", 0, 0xfff, &facts));
+    CHECK(facts.mask & 0x800);
+    CHECK_EQ(facts.born.seconds, facts.changed.seconds);
+    CHECK_EQ(facts.born.nanoseconds, facts.changed.nanoseconds);
+    usleep(20000);
+    CHECK_OK(chmod("born", 0640));
+    CHECK_OK(rename("born", "renamed"));
+    CHECK_OK(statx_(AT_FDCWD, "renamed", 0, 0xfff, &later));
+    CHECK(later.born.seconds == facts.born.seconds && later.born.nanoseconds == facts.born.nanoseconds);
+    CHECK(later.changed.seconds > later.born.seconds || later.changed.nanoseconds > later.born.nanoseconds);
+}
+
 static void everything_at_once(void)
 {
     struct all_facts facts;
@@ -307,5 +324,5 @@ static void file_systems(void)
     CHECK_ERR(syscall(SYS_statfs, UNMAPPED_ADDRESS, &system), EFAULT);
 }
 
-CASES(CASE(everything_at_once), CASE(times_that_are_set), CASE(what_changes_times), CASE(modes_and_owners), CASE(umasks),
+CASES(CASE(everything_at_once), CASE(when_it_was_made), CASE(times_that_are_set), CASE(what_changes_times), CASE(modes_and_owners), CASE(umasks),
       CASE(access_asks_the_real_user), CASE(file_systems))
