@@ -11,6 +11,7 @@
 //! - `regular`: bytes.
 //! - `rename`: two names that change at once.
 //! - `node`: a file of any kind.
+//! - `extended`: its extended attributes. (The two know each other.)
 
 pub mod options;
 mod space;
@@ -18,6 +19,7 @@ mod directory;
 mod regular;
 mod rename;
 mod node;
+mod extended;
 
 use alloc::sync::Arc;
 

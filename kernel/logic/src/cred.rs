@@ -1,11 +1,15 @@
 //! Who a thread is to others, and what it may do: the one place where a permission is decided.
 //!
-//! Follows credentials(7), capabilities(7) and path_resolution(7).
+//! Follows credentials(7), capabilities(7) and path_resolution(7). Modules: `program` (who a new program is).
+
+mod program;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::{Errno, Result};
+
+pub use self::program::{FileCapabilities, Gaining, Gains, Newcomer};
 
 /// The four user or group ids of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,7 @@ pub enum Capability {
     SysTtyConfig = 26,
     Mknod = 27,
     Lease = 28,
+    Setfcap = 31,
     WakeAlarm = 35,
 }
 
@@ -193,32 +198,6 @@ impl Cred {
         Cred { user: Ids::all(0), group: Ids::all(0), groups, capabilities, secure: SecureBits::default() }
     }
 
-    /// Who a new program is; `user` and `group` are those of a setuid or setgid file (capabilities(7), "Capabilities and
-    /// execution of programs by root", without file capabilities).
-    #[must_use]
-    pub fn after_exec(&self, user: Option<u32>, group: Option<u32>) -> Self {
-        let mut cred = self.clone();
-        if let Some(user) = user {
-            (cred.user.effective, cred.user.file) = (user, user);
-        }
-        if let Some(group) = group {
-            (cred.group.effective, cred.group.file) = (group, group);
-        }
-        (cred.user.saved, cred.group.saved) = (cred.user.effective, cred.group.effective);
-        let old = self.capabilities;
-        let ambient = if user.is_some() || group.is_some() { 0 } else { old.ambient };
-        let counts = !self.secure.has(SecureBits::NO_ROOT);
-        let permitted = if counts && (cred.user.effective == 0 || cred.user.real == 0) {
-            old.bounding | old.inheritable
-        } else {
-            ambient
-        };
-        let effective = if counts && cred.user.effective == 0 { permitted } else { ambient };
-        cred.capabilities = Capabilities { permitted, effective, ambient, ..old };
-        cred.secure.0 &= !SecureBits::KEEP_CAPS;
-        cred
-    }
-
     /// PR_SET_SECUREBITS.
     ///
     /// # Errors
@@ -271,6 +250,27 @@ impl Cred {
             return Err(Errno::EPERM);
         }
         self.capabilities.ambient |= bit;
+        Ok(())
+    }
+
+    /// capset(2).
+    ///
+    /// # Errors
+    /// EPERM for what it may not have.
+    pub fn set_capabilities(&mut self, effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
+        let old = self.capabilities;
+        let may_inherit =
+            if self.has(Capability::Setpcap) { u64::MAX } else { old.inheritable | old.permitted };
+        let is_too_much = permitted & !old.permitted
+            | effective & !permitted
+            | inheritable & !(may_inherit & (old.inheritable | old.bounding));
+        if is_too_much & ALL_CAPABILITIES != 0 {
+            return Err(Errno::EPERM);
+        }
+        let ambient = old.ambient & permitted & inheritable;
+        let all = |set: u64| set & ALL_CAPABILITIES;
+        let (effective, permitted, inheritable) = (all(effective), all(permitted), all(inheritable));
+        self.capabilities = Capabilities { effective, permitted, inheritable, ambient, ..old };
         Ok(())
     }
 
@@ -353,100 +353,4 @@ impl Cred {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn user(id: u32, group: u32) -> Cred {
-        let none = Capabilities { effective: 0, permitted: 0, ..Cred::root().capabilities };
-        Cred { user: Ids::all(id), group: Ids::all(group), capabilities: none, ..Cred::root() }
-    }
-
-    fn file(mode: u32) -> Owner {
-        Owner { user: 1000, group: 100, mode: abi::file::S_IFREG | mode }
-    }
-
-    #[test]
-    fn the_first_class_that_fits_decides() {
-        let read = Access::READ;
-        assert!(user(1000, 1).may(read, file(0o400)));
-        // The owner is not helped by what others may.
-        assert!(!user(1000, 100).may(read, file(0o077)));
-        assert!(user(1, 100).may(read, file(0o040)));
-        assert!(!user(1, 100).may(read, file(0o404)));
-        assert!(user(1, 1).may(read, file(0o004)));
-        let mut member = user(1, 1);
-        member.groups = Arc::new(std::vec![7, 100]);
-        assert!(member.may(read, file(0o040)));
-        assert!(!user(1, 1).may(Access::READ.and(Access::WRITE), file(0o004)));
-    }
-
-    #[test]
-    fn root_may_all_but_run_what_nobody_runs() {
-        let root = Cred::root();
-        assert!(root.may(Access::READ.and(Access::WRITE), file(0)));
-        assert!(!root.may(Access::EXECUTE, file(0o666)));
-        assert!(root.may(Access::EXECUTE, file(0o001)));
-        let directory = Owner { mode: abi::file::S_IFDIR, ..file(0) };
-        assert!(root.may(Access::EXECUTE, directory));
-    }
-
-    #[test]
-    fn sticky_directories_protect_files() {
-        let directory = Owner { user: 0, group: 0, mode: abi::file::S_IFDIR | 0o1777 };
-        assert!(user(1000, 1).may_remove(directory, file(0o600)));
-        assert!(!user(1001, 1).may_remove(directory, file(0o666)));
-        assert!(Cred::root().may_remove(directory, file(0)));
-        assert!(user(1001, 1).may_remove(Owner { mode: 0o777, ..directory }, file(0)));
-    }
-
-    #[test]
-    fn who_keeps_capabilities_keeps_the_permitted_ones() {
-        let mut cred = Cred::root();
-        cred.capabilities.inheritable = 1;
-        cred.raise_ambient(0).unwrap();
-        assert_eq!(cred.raise_ambient(1), Err(Errno::EPERM));
-        assert_eq!(cred.raise_ambient(41), Err(Errno::EINVAL));
-        cred.set_keeps_capabilities(true).unwrap();
-        cred.change_user(Ids::all(7));
-        let sets = cred.capabilities;
-        assert_eq!((sets.permitted, sets.effective, sets.ambient), (ALL_CAPABILITIES, 0, 0));
-        let next = cred.after_exec(None, None);
-        assert!(!next.secure.keeps_capabilities());
-        assert_eq!(next.capabilities.permitted, 0);
-    }
-
-    #[test]
-    fn ambient_capabilities_outlive_exec_but_not_setuid_files() {
-        let mut cred = Cred::root();
-        cred.capabilities.inheritable = 2;
-        cred.raise_ambient(1).unwrap();
-        cred.user = Ids::all(7);
-        assert_eq!(cred.after_exec(None, None).capabilities.effective, 2);
-        assert_eq!(cred.after_exec(Some(8), None).capabilities.effective, 0);
-    }
-
-    #[test]
-    fn locked_secure_bits_stay() {
-        let mut cred = Cred::root();
-        assert_eq!(cred.set_secure_bits(1 << 8), Err(Errno::EPERM));
-        cred.set_secure_bits(0b11).unwrap();
-        assert_eq!(cred.set_secure_bits(0b10), Err(Errno::EPERM));
-        assert_eq!(cred.set_secure_bits(0b01), Err(Errno::EPERM));
-        cred.set_secure_bits(0b11 | 1 << 5).unwrap();
-        assert_eq!(cred.set_keeps_capabilities(true), Err(Errno::EPERM));
-        // Root is nobody special now.
-        assert_eq!(cred.after_exec(None, None).capabilities.permitted, 0);
-        cred.capabilities.effective = 0;
-        assert_eq!(cred.set_secure_bits(cred.secure.bits()), Err(Errno::EPERM));
-        assert_eq!(cred.drop_bounding(0), Err(Errno::EPERM));
-    }
-
-    #[test]
-    fn signals_go_to_the_own_user() {
-        let (a, b) = (user(1, 1), user(2, 2));
-        assert!(a.may_signal(&a) && !a.may_signal(&b) && Cred::root().may_signal(&a));
-        let mut changed = user(2, 2);
-        changed.user.saved = 1;
-        assert!(a.may_signal(&changed));
-    }
-}
+mod tests;

@@ -18,7 +18,7 @@ use hal::boot::Text;
 use hal::frames;
 use hal::user::{USER_TOP, UserContext};
 use logic::addr::{PAGE_SIZE, VirtAddr, align_down, align_up};
-use logic::cred::{Access, Cred};
+use logic::cred::{Access, Cred, FileCapabilities, Gaining, Gains, Newcomer};
 use logic::elf::{self, ElfError, ImageKind, Limits as ElfLimits, LoadPlan, Segment};
 use logic::exec::{Budget, Contents, InitialStack, StringList, shebang};
 use logic::vma::{Growth, Rights, Sharing};
@@ -26,7 +26,7 @@ use nucleus::mm::{Layout, MapRequest, Memory, PageSource, Place as MapPlace, Sou
 use nucleus::sched::Wait;
 use nucleus::vfs::busy::InUse;
 use nucleus::vfs::bytes::Buffer;
-use nucleus::vfs::{FileKind, Last, OpenFile, Place, Transfer, Walker, mount};
+use nucleus::vfs::{FileKind, Last, OpenFile, Place, Transfer, Walker, extended, mount};
 
 use super::limits::Resource;
 use super::task::{Cx, Executable};
@@ -242,9 +242,8 @@ pub(crate) fn prepare(
         None => (base + plan.entry, 0),
     };
     let vdso = crate::vdso::map(&memory)?;
-    let cred = changed_cred(walker.cred, &image.place, may_gain);
-    let gains_privileges =
-        cred.user.effective != walker.cred.user.real || cred.group.effective != walker.cred.group.real;
+    let gaining = if may_gain { Gaining::Allowed } else { Gaining::Forbidden };
+    let Newcomer { cred, is_secure: gains_privileges } = newcomer(walker.cred, &image.place, gaining)?;
     let auxiliary = auxiliary(&plan, base, interpreter_base, &cred, gains_privileges, vdso);
     let stack = build_stack(&memory, &request, stack_top, &addresses, &auxiliary)?;
     let executable = Executable { place: image.place, _running: image.running };
@@ -413,15 +412,20 @@ fn build_stack(
     Ok(stack.stack_pointer)
 }
 
-/// Who the program is: setuid and setgid files give their owner's rights.
-fn changed_cred(cred: &Cred, place: &Place, may_gain: bool) -> Cred {
+/// Who the program is: setuid and setgid files give their owner's rights, others capabilities.
+fn newcomer(cred: &Cred, place: &Place, gaining: Gaining) -> Result<Newcomer> {
+    if place.mount.flags() & mount::NO_SETUID != 0 {
+        return cred.after_exec(Gains::default(), gaining);
+    }
     let attributes = place.inode().attributes();
-    let gains = may_gain && place.mount.flags() & mount::NO_SETUID == 0;
     let mode = attributes.permissions;
-    let user = (gains && mode & S_ISUID != 0).then_some(attributes.user);
+    let user = (mode & S_ISUID != 0).then_some(attributes.user);
     // Setgid without group execute is something else (mandatory locking).
-    let group = (gains && mode & S_ISGID != 0 && mode & 0o010 != 0).then_some(attributes.group);
-    cred.after_exec(user, group)
+    let group = (mode & S_ISGID != 0 && mode & 0o010 != 0).then_some(attributes.group);
+    let given = place.inode().extended().filter(|extended| extended.gives_capabilities());
+    let given = given.map(|extended| extended.get(extended::CAPABILITY)).transpose()?;
+    let capabilities = given.map(|bytes| FileCapabilities::parse(&bytes)).transpose()?;
+    cred.after_exec(Gains { user, group, capabilities }, gaining)
 }
 
 /// Runs `program` in the calling process from here on.

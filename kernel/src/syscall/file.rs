@@ -51,8 +51,9 @@ pub(super) fn prepare_write(cx: &Cx, file: &OpenFile) -> Result<u64> {
     Ok(cx.process().limits.soft(Resource::FileSize))
 }
 
-/// Takes setuid and setgid away from a regular file that is about to be changed.
+/// Takes setuid and setgid away from a regular file that is about to be changed, and capabilities that it gives.
 pub(super) fn drop_privileges(cx: &Cx, place: &Place) -> Result<()> {
+    place.drop_capabilities()?;
     if cx.cred.has(Capability::Fsetid) {
         return Ok(());
     }

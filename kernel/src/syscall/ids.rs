@@ -269,15 +269,7 @@ pub(super) fn capset(cx: &mut Cx, header: UserPtr<[u32; 2]>, data: Address) -> R
     }
     let [effective, permitted, inheritable] = sets;
     let mut cred = Cred::clone(&cx.cred);
-    let now = &mut cred.capabilities;
-    let may_inherit =
-        now.inheritable | now.permitted | if cx.cred.has(Capability::Setpcap) { now.bounding } else { 0 };
-    let grows = permitted & !now.permitted | effective & !permitted | inheritable & !may_inherit;
-    if grows != 0 {
-        return Err(Errno::EPERM);
-    }
-    (now.effective, now.permitted, now.inheritable) = (effective, permitted, inheritable);
-    now.ambient &= permitted & inheritable;
+    cred.set_capabilities(effective, permitted, inheritable)?;
     cx.set_cred(cred);
     Ok(())
 }

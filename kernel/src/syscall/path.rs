@@ -524,6 +524,9 @@ fn change_owner(cx: &Cx, place: &Place, user: u32, group: u32) -> Result<()> {
     place.check_writable_mount()?;
     let chosen = |id: u32| (id != u32::MAX).then_some(id);
     let change = cx.fs.walker(&cx.cred).new_owner(place, chosen(user), chosen(group))?;
+    if !place.entry.is_directory() {
+        place.drop_capabilities()?;
+    }
     place.change(&change)
 }
 

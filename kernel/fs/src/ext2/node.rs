@@ -7,7 +7,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use abi::time::Timespec;
 use abi::{Errno, Result};
@@ -30,6 +30,7 @@ use nucleus::vfs::{
 };
 
 use super::contents::Faulting;
+use super::extended::UNKNOWN;
 use super::volume::Volume;
 use crate::pipe::Pipe;
 use crate::shown::Shown;
@@ -47,6 +48,8 @@ pub(super) struct Node {
     pub(super) is_kept: AtomicBool,
     /// The size that the state machine knows.
     pub(super) disk_size: AtomicU64,
+    /// Whether it gives capabilities, once somebody asked.
+    pub(super) capability: AtomicU8,
     fifo: Once<Arc<Pipe>>,
     me: Weak<Node>,
 }
@@ -83,6 +86,7 @@ impl Node {
             changed_since_ns: AtomicU64::new(0),
             is_kept: AtomicBool::new(false),
             disk_size: AtomicU64::new(attributes.size),
+            capability: AtomicU8::new(UNKNOWN),
             fifo: Once::new(),
             me: me.clone(),
         }))

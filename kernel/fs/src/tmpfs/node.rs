@@ -15,6 +15,7 @@ use hal::spin::Once;
 use nucleus::mm::PageSource;
 use nucleus::mm::source::Purpose;
 use nucleus::sched::{Mutex, Wait};
+use nucleus::vfs::extended::Extended;
 use nucleus::vfs::inode::{Nameable, Removal, Renaming};
 use nucleus::vfs::storage::{Allocation, Storage, Wanted};
 use nucleus::vfs::{
@@ -22,6 +23,7 @@ use nucleus::vfs::{
 };
 
 use super::directory::Directory;
+use super::extended::Pair;
 use super::regular::{Contents, Regular};
 use super::rename::Wish;
 use super::space::Space;
@@ -37,6 +39,7 @@ pub(super) struct Node {
     space: Arc<Space>,
     pub(super) shown: Shown,
     created: Timespec,
+    pub(super) extended: Once<Box<Mutex<Vec<Pair>, rank::Inode>>>,
     content: Content,
 }
 
@@ -88,7 +91,7 @@ impl Node {
             _ => {}
         }
         let created = shown.attributes().changed;
-        Ok(Arc::new(Node { space: space.clone(), shown, created, content }))
+        Ok(Arc::new(Node { space: space.clone(), shown, created, extended: Once::new(), content }))
     }
 
     pub(super) fn regular(&self) -> Option<&Regular> {
@@ -179,6 +182,10 @@ impl Node {
 }
 
 impl Inode for Node {
+    fn extended(&self) -> Option<&dyn Extended> {
+        Some(self)
+    }
+
     fn created(&self) -> Option<Timespec> {
         Some(self.created)
     }

@@ -1,16 +1,16 @@
 //! Who may touch which extended attribute (xattr(7)).
 //!
 //! `user.` is for everybody who may read or write the file, `trusted.` for CAP_SYS_ADMIN, `security.` is read by all and set
-//! by CAP_SYS_ADMIN. `system.`, which has access control lists, is nobody's: a list that is kept and not obeyed would be
+//! by CAP_SYS_ADMIN, but `security.capability` by CAP_SETFCAP. `system.`, which has access control lists, is nobody's: a list that is kept and not obeyed would be
 //! worse than none.
 
 use alloc::vec::Vec;
 
 use abi::file::S_ISVTX;
 use abi::{Errno, Result};
-use logic::cred::{Access, Capability, Cred};
+use logic::cred::{Access, Capability, Cred, FileCapabilities};
 
-use super::extended::{Extended, Placing};
+use super::extended::{CAPABILITY, Extended, Placing};
 use super::inode::FileKind;
 use super::mount::Place;
 
@@ -37,6 +37,9 @@ impl Place {
     /// Those of the manual page.
     pub fn set_extended_attribute(&self, cred: &Cred, name: &[u8], value: &[u8], how: Placing) -> Result<()> {
         self.check_extended(cred, name, Intent::Change)?;
+        if name == CAPABILITY {
+            FileCapabilities::parse(value)?;
+        }
         self.extended()?.set(name, value, how)
     }
 
@@ -72,6 +75,17 @@ impl Place {
         outcome.map(|()| names)
     }
 
+    /// Takes away the capabilities that a file gives, since somebody changes it or gives it away.
+    ///
+    /// # Errors
+    /// EIO.
+    pub fn drop_capabilities(&self) -> Result<()> {
+        match self.inode().extended() {
+            Some(extended) if extended.gives_capabilities() => extended.remove(CAPABILITY),
+            _ => Ok(()),
+        }
+    }
+
     fn extended(&self) -> Result<&dyn Extended> {
         self.inode().extended().ok_or(Errno::EOPNOTSUPP)
     }
@@ -87,6 +101,9 @@ impl Place {
         }
         if name.starts_with(b"trusted.") {
             return if cred.has(Capability::SysAdmin) { Ok(()) } else { Err(refusal) };
+        }
+        if name == CAPABILITY && intent == Intent::Change {
+            return if cred.has(Capability::Setfcap) { Ok(()) } else { Err(Errno::EPERM) };
         }
         if name.starts_with(b"security.") {
             let may = intent == Intent::Look || cred.has(Capability::SysAdmin);

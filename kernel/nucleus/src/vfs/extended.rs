@@ -4,6 +4,9 @@ use alloc::vec::Vec;
 
 use abi::Result;
 
+/// What gives whoever runs a file capabilities (capabilities(7)).
+pub const CAPABILITY: &[u8] = b"security.capability";
+
 /// What setxattr(2) may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placing {
@@ -40,4 +43,9 @@ pub trait Extended: Send + Sync {
     /// # Errors
     /// EIO, ENOMEM.
     fn list(&self, visit: &mut dyn FnMut(&[u8])) -> Result<()>;
+
+    /// Whether there is a [`CAPABILITY`]: asked at every write.
+    fn gives_capabilities(&self) -> bool {
+        self.get(CAPABILITY).is_ok()
+    }
 }
