@@ -63,6 +63,7 @@ enum Step {
     Left(Ino),
     Early(BlockNo),
     Moved(Ino),
+    Displaced(Ino),
     Edge(Moment),
 }
 
@@ -75,6 +76,8 @@ pub(crate) struct Epoch {
     left: HashMap<Ino, Vec<Moment>>,
     /// Directories that got another parent.
     moved: HashSet<Ino>,
+    /// Files with a name on the disk that is another file's by now.
+    displaced: HashSet<Ino>,
     /// Blocks of inodes that must be written before directories are.
     pub(crate) early: HashSet<BlockNo>,
     /// For a moment those that must be before it.
@@ -170,6 +173,20 @@ impl Epoch {
 
     pub(crate) fn has_moved(&self, directory: Ino) -> bool {
         self.moved.contains(&directory)
+    }
+
+    /// Notes that a name of a file is another file's now, while it has others.
+    pub(crate) fn note_displaced(&mut self, ino: Ino) -> Result<()> {
+        self.reserve_step()?;
+        self.displaced.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        if self.displaced.insert(ino) {
+            self.steps.push(Step::Displaced(ino));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_displaced(&self, ino: Ino) -> bool {
+        self.displaced.contains(&ino)
     }
 
     /// Notes when a name that a file got is visible.
@@ -294,6 +311,7 @@ impl Epoch {
                 Step::Added(ino) => forget_last(&mut self.added, &ino),
                 Step::Left(ino) => forget_last(&mut self.left, &ino),
                 Step::Moved(directory) => drop(self.moved.remove(&directory)),
+                Step::Displaced(ino) => drop(self.displaced.remove(&ino)),
                 Step::Early(block) => drop(self.early.remove(&block)),
                 Step::Edge(then) => forget_last(&mut self.edges, &then),
             }
@@ -306,6 +324,7 @@ impl Epoch {
             && self.new.try_reserve(older.new.len()).is_ok()
             && self.early.try_reserve(older.early.len()).is_ok()
             && self.moved.try_reserve(older.moved.len()).is_ok()
+            && self.displaced.try_reserve(older.displaced.len()).is_ok()
             && self.shelters.try_reserve(older.shelters.len()).is_ok()
             && self.changed.try_reserve(older.changed.len()).is_ok()
             && self.data.try_reserve(older.data.len()).is_ok();
@@ -317,6 +336,7 @@ impl Epoch {
         self.new.extend(older.new);
         self.early.extend(older.early);
         self.moved.extend(older.moved);
+        self.displaced.extend(older.displaced);
         self.shelters.extend(older.shelters);
         self.data.extend(older.data);
         for (ino, pending) in older.changed {

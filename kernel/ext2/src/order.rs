@@ -78,7 +78,14 @@ impl<B: Blocks> Ext2<B> {
             inode.deleted = self.deletion_time(inode.changed);
         }
         if !self.is_unnamed(ino)? {
+            if inode.links == 0 && self.epoch.is_displaced(ino) {
+                // Unused, it would take along a name that is another file's now.
+                return Err(Failure::CommitFirst);
+            }
             if inode.links > 0 {
+                if loss == Loss::Replaced {
+                    self.epoch.note_displaced(ino)?;
+                }
                 let bytes = self.inode_bytes(ino)?;
                 self.epoch.hold(ino, &bytes, Until::Last)?;
                 self.name_left(ino, spot)?;

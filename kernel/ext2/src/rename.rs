@@ -231,6 +231,7 @@ impl<B: Blocks> Ext2<B> {
             }
         }
         for (ino, inode) in [first.ino(), second.ino()].into_iter().zip(&mut inodes) {
+            self.epoch.note_displaced(ino)?;
             inode.changed = now;
             self.put_inode(ino, inode)?;
         }

@@ -16,7 +16,7 @@ const LARGE_BLOCKS: &[&str] = &["-b", "4096", "-N", "128"];
 /// A workload, and how it is called.
 type Workload = (&'static str, fn(&mut Recorder));
 
-const WORKLOADS: [Workload; 15] = [
+const WORKLOADS: [Workload; 16] = [
     ("create and append", create_and_append),
     ("overwrite", overwrite),
     ("rename over", rename_over),
@@ -30,6 +30,7 @@ const WORKLOADS: [Workload; 15] = [
     ("SQLite's rollback journal", rollback_journal),
     ("links", links),
     ("exchange", exchange),
+    ("displaced", displaced),
     ("space used again", space_used_again),
     ("large directory", large_directory),
 ];
@@ -280,6 +281,29 @@ fn exchange(disk: &mut Recorder) {
     disk.sync();
 }
 
+/// A name that became another file's must not go when the file it was of does, and one that is held has its blocks.
+fn displaced(disk: &mut Recorder) {
+    for path in ["/p", "/q"] {
+        disk.folder_at(path);
+    }
+    for (path, tag) in [("/p/x", b'X'), ("/q/z", b'Z'), ("/p/a", b'A'), ("/q/b", b'B'), ("/p/long", b'L')] {
+        disk.create(path, &content(tag, 12_000));
+    }
+    disk.link("/p/a", "/q/again");
+    disk.link("/p/long", "/q/long");
+    disk.sync();
+    disk.rename_as("/p/x", "/q/z", Renaming::Exchange);
+    disk.unlink("/q/z");
+    disk.commit();
+    disk.rename("/q/b", "/p/a");
+    disk.unlink("/q/again");
+    disk.commit();
+    disk.unlink("/q/long");
+    disk.truncate("/p/long", 2000);
+    disk.create("/q/new", &content(b'N', 9000));
+    disk.sync();
+}
+
 /// Blocks and inodes of removed files go to new ones at once.
 fn space_used_again(disk: &mut Recorder) {
     for round in 0..10u8 {
@@ -354,6 +378,11 @@ fn files_survive() {
 #[test]
 fn names_survive() {
     cut(&["rename over", "links", "exchange", "directory trees", "large directory"], 12, 12);
+}
+
+#[test]
+fn displaced_names_survive() {
+    cut(&["displaced"], usize::MAX, 30);
 }
 
 #[test]
