@@ -3,10 +3,10 @@
 use abi::Result;
 use abi::signal::SIG_SETMASK;
 
-use crate::file::File;
+use crate::file::{Descriptor, File};
 use crate::sys::{calls, numbers};
 
-pub use crate::sys::handler::{Reaction, react, take_noted};
+pub use crate::sys::handler::{Reaction, is_noted, react, take_noted};
 
 /// A set of signals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,16 @@ pub fn block_only(set: Set) -> Result<Set> {
     calls::rt_sigprocmask(SIG_SETMASK, set.0).map(Set)
 }
 
+/// Waits until there is something to read, with only `mask` blocked meanwhile. A signal that is blocked otherwise and noted
+/// ends it, whether it comes before or while it waits: nothing is lost in between.
+///
+/// # Errors
+/// EINTR.
+pub fn wait_readable(from: Descriptor, mask: Set) -> Result<()> {
+    let mut asked = [calls::PollFd { fd: from.0, events: abi::file::POLLIN, found: 0 }];
+    calls::ppoll(&mut asked, mask.0).map(drop)
+}
+
 /// Signals to read, one after the other. They must be blocked, or they do what they do.
 pub struct Queue(File);
 
@@ -59,7 +69,7 @@ impl Queue {
     }
 
     /// To wait on.
-    pub fn descriptor(&self) -> crate::file::Descriptor {
+    pub fn descriptor(&self) -> Descriptor {
         *self.0
     }
 }
@@ -84,6 +94,21 @@ mod tests {
             crate::time::sleep_through_ms(1);
         }
         panic!("the signal did not come");
+    }
+
+    #[test]
+    fn a_signal_before_the_wait_ends_it() {
+        let (from, to) = crate::file::pipe().unwrap();
+        react(SIGUSR2, Reaction::Note).unwrap();
+        let before = block_only(Set::of(&[SIGUSR2])).unwrap();
+        // To this thread: another one of the test runner has it not blocked.
+        let thread = i32::try_from(calls::gettid().unwrap()).unwrap();
+        calls::tgkill(process::id(), thread, SIGUSR2).unwrap();
+        assert_eq!(wait_readable(*from, before), Err(abi::Errno::EINTR));
+        assert!(take_noted(SIGUSR2));
+        to.write_all(b"x").unwrap();
+        assert_eq!(wait_readable(*from, before), Ok(()));
+        block_only(before).unwrap();
     }
 
     #[test]

@@ -99,6 +99,10 @@ calls! {
     fork() = FORK;
     /// Sends a signal.
     kill(pid: i32, signal: u32) = KILL;
+    /// Sends a signal to one thread.
+    tgkill(pid: i32, thread: i32, signal: u32) = TGKILL;
+    /// Which thread one is.
+    gettid() = GETTID;
     /// Who one is.
     getpid() = GETPID;
     /// Whose child one is.
@@ -123,7 +127,7 @@ calls! {
     setgid(group: u32) = SETGID;
     /// A signal after so many seconds.
     alarm(seconds: u32) = ALARM;
-    /// Sets the host's name.
+    /// Takes a mount away.
     umount2(path: &CStr, flags: usize) = UMOUNT2;
     /// Off, again, or halted.
     reboot(magic: u32, magic2: u32, command: u32) = REBOOT;
@@ -242,6 +246,16 @@ pub struct PollFd {
 pub fn poll(fds: &mut [PollFd], timeout_ms: i32) -> Result<usize> {
     // SAFETY: the kernel writes to `len` structures, which are borrowed for writing.
     unsafe { call(sysno::POLL, [fds.as_mut_ptr().addr(), fds.len(), timeout_ms.word()]) }
+}
+
+/// Waits for any of `fds`, with another signal mask meanwhile, for ever.
+///
+/// # Errors
+/// Those of ppoll(2): EINTR when a handler ran.
+pub fn ppoll(fds: &mut [PollFd], mask: u64) -> Result<usize> {
+    let (set, size) = ((&raw const mask).addr(), abi::signal::SIGSET_SIZE);
+    // SAFETY: as `poll`; the kernel reads eight bytes of `mask`, and no time is given.
+    unsafe { call(sysno::PPOLL, [fds.as_mut_ptr().addr(), fds.len(), 0, set, size]) }
 }
 
 /// Replaces this program. `arguments` and `environment` end with a null pointer.

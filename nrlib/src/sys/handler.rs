@@ -75,8 +75,16 @@ pub fn react(signal: u32, reaction: Reaction) -> Result<()> {
     Ok(())
 }
 
+fn bit(signal: u32) -> u64 {
+    signal.checked_sub(1).and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
+}
+
 /// Whether `signal` came since this was asked last.
 pub fn take_noted(signal: u32) -> bool {
-    let bit = signal.checked_sub(1).and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0);
-    NOTED.fetch_and(!bit, Ordering::Relaxed) & bit != 0
+    NOTED.fetch_and(!bit(signal), Ordering::Relaxed) & bit(signal) != 0
+}
+
+/// Whether `signal` came and was not taken.
+pub fn is_noted(signal: u32) -> bool {
+    NOTED.load(Ordering::Relaxed) & bit(signal) != 0
 }

@@ -33,8 +33,6 @@ const OPTIONS: &[Known] = &[
 
 /// How often one may be wrong.
 pub const TRIES: usize = 3;
-/// How long nothing is said after that.
-pub const DELAY_MS: u64 = 3000;
 /// How long one may think.
 pub const TIMEOUT_SECONDS: u32 = 60;
 
@@ -114,7 +112,7 @@ fn identify<'a>(database: &'a Database, plan: &Plan) -> Outcome<(User<'a>, Optio
         if let Some(user) = user.filter(|_| is_right) {
             return Ok((user, Some(secret)));
         }
-        time::sleep_through_ms(DELAY_MS);
+        say::pause();
         let _ = println!("\nLogin incorrect");
     }
     Err(fail(1, format_args!("wrong {TRIES} times")))
@@ -182,7 +180,7 @@ fn admit(database: &Database, user: &User<'_>, secret: Option<&Secret>) -> Outco
 /// A sentence, and time to read it: the next getty may clear the screen.
 fn refuse(reason: &str) -> Exit {
     let exit = fail(1, reason);
-    time::sleep_through_ms(DELAY_MS);
+    say::pause();
     exit
 }
 
@@ -216,7 +214,7 @@ fn enter(database: &Database, user: &User<'_>, plan: &Plan, line: &[u8]) -> Outc
     signal::block_only(Set::EMPTY).map_err(|error| fail(1, error))?;
     let name = entry::shell_name(shell, IsLogin::Yes)?;
     let exit = entry::run_shell(shell, &[&name], &environment);
-    time::sleep_through_ms(DELAY_MS);
+    say::pause();
     Ok(exit)
 }
 

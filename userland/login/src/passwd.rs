@@ -12,9 +12,8 @@ use nrlib::options::{Known, Options, Value};
 use nrlib::signal::{self, Reaction};
 use nrlib::time::{DAY, Date};
 use nrlib::users::User;
-use nrlib::{file, println, process, time};
+use nrlib::{file, println, process};
 
-use crate::login::DELAY_MS;
 use crate::renewal::{self, Rules};
 use crate::say::{self, Outcome, fail};
 
@@ -95,7 +94,7 @@ fn change_own(database: &Database, user: &User<'_>) -> Outcome<()> {
     if !hash.is_empty() {
         let secret = renewal::ask(b"Current password: ")?;
         if !database.is_password(user.name, &secret) {
-            time::sleep_through_ms(DELAY_MS);
+            say::pause();
             return Err(fail(1, "Authentication failure"));
         }
         old = Some(secret);

@@ -3,7 +3,6 @@
 //! `su [-] [-l] [-m] [-c COMMAND] [-s SHELL] [NAME [ARGUMENT...]]`, setuid root. Root is not asked. A user whose shell is
 //! not in `/etc/shells` is restricted: others cannot choose his shell or keep their environment. The shell takes su's place.
 
-use abi::signal::{SIGINT, SIGQUIT, SIGTSTP};
 use accounts::database::{self, Database};
 use accounts::environment::Environment;
 use accounts::standing::{self, Standing};
@@ -13,12 +12,10 @@ use core::ffi::CStr;
 
 use nrlib::io::Text;
 use nrlib::options::{Known, Options, Value};
-use nrlib::signal::{self, Reaction};
 use nrlib::users::User;
-use nrlib::{env, file, process, time};
+use nrlib::{env, file, process};
 
 use crate::entry::{self, IsLogin};
-use crate::login::DELAY_MS;
 use crate::renewal;
 use crate::say::{self, Exit, Outcome, fail};
 
@@ -119,10 +116,7 @@ fn prove(database: &Database, name: &[u8]) -> Outcome<()> {
     if database.is_password(name, &secret) {
         return Ok(());
     }
-    for signal in [SIGINT, SIGQUIT, SIGTSTP] {
-        signal::react(signal, Reaction::Ignore).map_err(|error| fail(1, error))?;
-    }
-    time::sleep_through_ms(DELAY_MS);
+    say::pause();
     Err(fail(1, "Authentication failure"))
 }
 
