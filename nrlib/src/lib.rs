@@ -15,6 +15,7 @@
 //! - [`system`]: mounts, names, reboot.
 //! - [`options`]: options as getopt(3) reads them.
 //! - [`users`]: passwd, group and shadow.
+//! - `last_words`: the panic handler, where there is no other.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -31,5 +32,7 @@ pub mod terminal;
 pub mod system;
 pub mod options;
 pub mod users;
+#[cfg(target_os = "none")]
+mod last_words;
 
 pub use abi::{Errno, Result};

@@ -7,7 +7,7 @@ use abi::{Errno, Result};
 
 use crate::sys::calls;
 
-pub use crate::sys::run_after_panic;
+pub use crate::sys::successor::run_after_panic;
 
 /// The number of a process.
 pub type Pid = i32;

@@ -126,9 +126,7 @@ unsafe impl GlobalAlloc for Heap {
         }
         match class_of(layout) {
             Some(class) => self.with(|lists| lists.take(class)),
-            None => {
-                whole_pages(layout.size()).and_then(|bytes| calls::map(bytes).ok()).unwrap_or(ptr::null_mut())
-            }
+            None => whole_pages(layout.size()).and_then(|bytes| calls::map(bytes).ok()).unwrap_or_default(),
         }
     }
 
@@ -154,7 +152,7 @@ unsafe impl GlobalAlloc for Heap {
                 let bytes = (whole_pages(layout.size()), whole_pages(new_size));
                 let (Some(old), Some(new)) = bytes else { return ptr::null_mut() };
                 // SAFETY: it was mapped alone, in whole pages, and the caller forgets the old address.
-                unsafe { calls::remap(at, old, new) }.unwrap_or(ptr::null_mut())
+                unsafe { calls::remap(at, old, new) }.unwrap_or_default()
             }
             // SAFETY: the caller's contract is that of this function.
             _ => unsafe { self.move_to(at, layout, new_layout) },

@@ -7,7 +7,7 @@
 //! - [`handler`]: signal handlers that take notes.
 //! - [`heap`]: the allocator.
 //! - [`start`]: from the first instruction to `main`, and what the kernel left on the stack.
-//! - `panic`: the last words.
+//! - [`successor`]: what runs after a panic.
 
 pub mod raw;
 pub mod numbers;
@@ -15,6 +15,4 @@ pub mod calls;
 pub mod handler;
 pub mod heap;
 pub mod start;
-mod panic;
-
-pub use panic::run_after_panic;
+pub mod successor;

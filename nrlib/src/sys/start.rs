@@ -99,16 +99,16 @@ mod entry {
     #[derive(Clone, Copy)]
     #[repr(C)]
     struct Dynamic {
-        tag: u64,
+        tag: usize,
         value: usize,
     }
 
-    const DT_RELA: u64 = 7;
-    const DT_RELASZ: u64 = 8;
-    const DT_RELRSZ: u64 = 35;
-    const DT_RELR: u64 = 36;
-    const R_X86_64_RELATIVE: u64 = 8;
-    const PT_GNU_RELRO: u32 = 0x6474_e552;
+    const DT_RELA: usize = 7;
+    const DT_RELASZ: usize = 8;
+    const DT_RELRSZ: usize = 35;
+    const DT_RELR: usize = 36;
+    const R_X86_64_RELATIVE: usize = 8;
+    const PT_GNU_RELRO: usize = 0x6474_e552;
 
     #[unsafe(no_mangle)]
     extern "C" fn nrlib_start(stack: *const usize, dynamic: *const Dynamic, base: *mut u8) -> ! {
@@ -165,15 +165,15 @@ mod entry {
     /// As `relocate`.
     #[inline(always)]
     unsafe fn move_rela(base: *mut u8, table: usize, bytes: usize) {
-        let mut entry: *const [u64; 3] = base.wrapping_add(table).cast();
+        let mut entry: *const [usize; 3] = base.wrapping_add(table).cast();
         let end = entry.wrapping_byte_add(bytes);
         while entry < end {
             // SAFETY: between the table's bounds.
             let [offset, info, addend] = unsafe { *entry };
             if info == R_X86_64_RELATIVE {
-                let place: *mut u64 = base.wrapping_add(offset as usize).cast();
+                let place: *mut usize = base.wrapping_add(offset).cast();
                 // SAFETY: the linker names words of this program's data.
-                unsafe { place.write(addend.wrapping_add(base.addr() as u64)) };
+                unsafe { place.write(addend.wrapping_add(base.addr())) };
             }
             entry = entry.wrapping_add(1);
         }
@@ -185,16 +185,16 @@ mod entry {
     /// As `relocate`.
     #[inline(always)]
     unsafe fn move_relr(base: *mut u8, table: usize, bytes: usize) {
-        let mut entry: *const u64 = base.wrapping_add(table).cast();
+        let mut entry: *const usize = base.wrapping_add(table).cast();
         let end = entry.wrapping_byte_add(bytes);
-        let mut place: *mut u64 = base.cast();
+        let mut place: *mut usize = base.cast();
         while entry < end {
             // SAFETY: between the table's bounds.
             let word = unsafe { *entry };
             if word & 1 == 0 {
-                place = base.wrapping_add(word as usize).cast();
+                place = base.wrapping_add(word).cast();
                 // SAFETY: the linker names words of this program's data.
-                unsafe { place.write((*place).wrapping_add(base.addr() as u64)) };
+                unsafe { slide(place, base) };
                 place = place.wrapping_add(1);
             } else {
                 let mut bits = word >> 1;
@@ -202,7 +202,7 @@ mod entry {
                 while bits != 0 {
                     if bits & 1 != 0 {
                         // SAFETY: as above.
-                        unsafe { at.write((*at).wrapping_add(base.addr() as u64)) };
+                        unsafe { slide(at, base) };
                     }
                     bits >>= 1;
                     at = at.wrapping_add(1);
@@ -213,8 +213,18 @@ mod entry {
         }
     }
 
+    /// # Safety
+    /// The linker put a pointer of this program there, which was not moved yet.
+    #[inline(always)]
+    unsafe fn slide(place: *mut usize, base: *mut u8) {
+        // SAFETY: the caller says so.
+        let linked = unsafe { *place };
+        // SAFETY: as above.
+        unsafe { place.write(linked.wrapping_add(base.addr())) };
+    }
+
     /// A program header as words: type and flags, offset, address, physical address, size in the file, size, alignment.
-    type Header = [u64; 7];
+    type Header = [usize; 7];
 
     /// Makes read-only what only relocation writes (PT_GNU_RELRO).
     fn protect(base: usize) {
@@ -226,9 +236,9 @@ mod entry {
         for _ in 0..value(AT_PHNUM) {
             // SAFETY: the kernel says where this program's headers are and how many.
             let [kind, _, address, _, _, bytes, _] = unsafe { *header };
-            if kind as u32 == PT_GNU_RELRO {
-                let start = base.wrapping_add(address as usize) & !0xfff;
-                let end = base.wrapping_add((address + bytes) as usize) & !0xfff;
+            if kind & 0xffff_ffff == PT_GNU_RELRO {
+                let start = base.wrapping_add(address) & !0xfff;
+                let end = base.wrapping_add(address + bytes) & !0xfff;
                 // SAFETY: the linker put nothing there that is written later, and the last page is left out if it is
                 // not whole.
                 let _ = unsafe { raw::call(sysno::MPROTECT, [start, end - start, numbers::PROT_READ]) };
