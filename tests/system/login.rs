@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use driver::guest::{Guest, POWERED_OFF};
 use driver::jail::{Console, Jail};
@@ -26,8 +27,8 @@ const SIGHUP: i32 = 1;
 type Script = fn(&mut dyn Console) -> Result<(), String>;
 
 /// Scripts that run here and there.
-const BOTH: [(&str, Script); 3] =
-    [("session", session), ("getty-comes-back", getty_comes_back), ("su", su_rules)];
+const BOTH: [(&str, Script); 4] =
+    [("session", session), ("getty-comes-back", getty_comes_back), ("su", su_rules), ("timeout", timeout)];
 
 /// Scripts for this host alone: what is different about their system, and what happens.
 const HERE: [(&str, &str, Script); 10] = [
@@ -56,6 +57,8 @@ pub(crate) fn tests() -> Vec<Test> {
         let run = move |name: &str| on_host(name, changes, script);
         tests.push((format!("host-login/{name}"), Box::new(run)));
     }
+    tests.push(("host-userland/hello".to_string(), Box::new(hello)));
+    tests.push(("host-userland/panic".to_string(), Box::new(panics)));
     tests.push(("host-login/reboot".to_string(), Box::new(reboots_on_host)));
     for (name, script) in BOTH {
         tests.push((format!("login/{name}"), Box::new(move |name| on_nacre(name, script))));
@@ -81,6 +84,31 @@ fn reboots_on_host(name: &str) -> TestResult {
     jail.wait_for("init: starting again")?;
     jail.expect_end(SIGHUP)?;
     Ok(())
+}
+
+/// What a stripped hello world may take (issue 6).
+const HELLO_BYTES: u64 = 24 << 10;
+
+fn hello(_name: &str) -> TestResult {
+    let path = "build/userland/hello";
+    let size = fs::metadata(path).map_err(|error| format!("{path}: {error}"))?.len();
+    let output = Command::new(path).output().map_err(|error| format!("{path}: {error}"))?;
+    if output.status.success() && output.stdout == b"hello, world\n" && size < HELLO_BYTES {
+        return Ok(());
+    }
+    Err(format!("{path} has {size} bytes and ends so: {output:?}").into())
+}
+
+fn panics(_name: &str) -> TestResult {
+    let path = "build/userland/panics";
+    let output = Command::new(path).output().map_err(|error| format!("{path}: {error}"))?;
+    let message = String::from_utf8_lossy(&output.stderr);
+    let says = message.starts_with("panics: panicked at userland/hello/src/panics.rs:")
+        && message.ends_with("1 arguments are too few\n");
+    if output.status.code() == Some(134) && says {
+        return Ok(());
+    }
+    Err(format!("{path} ends with {} and says {message}", output.status).into())
 }
 
 fn machine() -> Machine {
@@ -219,6 +247,19 @@ fn getty_comes_back(console: &mut dyn Console) -> Result<(), String> {
     )?;
     console.wait_for(PROMPT)?;
     console.wait_for("init: ttyS0 was killed by signal 9; it is started again")?;
+    root(console)
+}
+
+/// The alarm comes early: nobody wants to wait a minute.
+fn timeout(console: &mut dyn Console) -> Result<(), String> {
+    root(console)?;
+    console.type_text(
+        "setsid sh -c 'while ! pidof login; do sleep 1; done; sleep 2; kill -ALRM $(pidof login)' & exit\n",
+    )?;
+    console.wait_for(PROMPT)?;
+    console.type_text("user\n")?;
+    console.wait_for(ASKED)?;
+    console.wait_for("Login timed out after 60 seconds.")?;
     root(console)
 }
 
