@@ -143,6 +143,14 @@ impl Descriptor {
         retry(|| calls::lock(self.0, numbers::F_SETLKW, F_WRLCK)).map(drop)
     }
 
+    /// Sets the flags of the open file that can change, such as `O_NONBLOCK`.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    pub fn set_flags(self, flags: u32) -> Result<()> {
+        calls::fcntl_number(self.0, numbers::F_SETFL, flags as usize).map(drop)
+    }
+
     /// What it is.
     ///
     /// # Errors

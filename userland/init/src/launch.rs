@@ -12,7 +12,7 @@ use nrlib::signal::{self, Set};
 use nrlib::{Result, env};
 
 use crate::say;
-use crate::service::Service;
+use crate::service::{Input, Service};
 
 /// Starts it; `None` if what it needs does not exist.
 ///
@@ -36,8 +36,10 @@ fn run(service: &Service, words: &[CString]) -> ! {
     let _ = signal::react(SIGCHLD, signal::Reaction::Default);
     let _ = signal::block_only(Set::EMPTY);
     let _ = process::start_session();
-    // The rescue shell is typed at; the others have the console only to write to.
-    let input = if service.name == b"rescue" { c"/dev/console" } else { c"/dev/null" };
+    let input = match service.input {
+        Input::Console => c"/dev/console",
+        Input::Nothing => c"/dev/null",
+    };
     for (path, standards) in [(input, &[STDIN][..]), (c"/dev/console", &[STDOUT, STDERR])] {
         if let Ok(opened) = File::open(path, O_RDWR | O_NOCTTY, 0) {
             for &standard in standards {

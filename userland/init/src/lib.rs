@@ -186,9 +186,9 @@ fn perform(supervisor: &mut Supervisor, action: &Action) {
 fn take_signal(supervisor: &mut Supervisor, signal: u32) {
     let now = time::monotonic_ms();
     match signal {
-        SIGTERM | SIGINT => supervisor.shut_down(Finish::Restart, now),
-        SIGUSR1 => supervisor.shut_down(Finish::Halt, now),
-        SIGUSR2 | SIGPWR => supervisor.shut_down(Finish::PowerOff, now),
+        SIGTERM | SIGINT => supervisor.shut_down(Finish::Restart),
+        SIGUSR1 => supervisor.shut_down(Finish::Halt),
+        SIGUSR2 | SIGPWR => supervisor.shut_down(Finish::PowerOff),
         SIGHUP => supervisor.reload(read_services(), now),
         _ => {}
     }

@@ -13,6 +13,7 @@
 //! | `needs PATH` | start it only where this exists |
 //! | `after NAME` | start it when that service runs, or, if that is `once`, has ended |
 //! | `restart always`, `failure`, `never` | after which ends it is started again; `always` if nothing is said |
+//! | `input console`, `nothing` | whether somebody types at it on the console; `nothing` if nothing is said |
 //! | `once` | it does something and ends: the same as `restart never`, and `after` waits for its end |
 
 use alloc::vec::Vec;
@@ -31,6 +32,15 @@ pub enum Restart {
     Never,
 }
 
+/// Where a service's input comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// It has none.
+    Nothing,
+    /// Somebody types at the console.
+    Console,
+}
+
 /// A service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
@@ -44,6 +54,8 @@ pub struct Service {
     pub after: Vec<Vec<u8>>,
     /// After which ends it is started again.
     pub restart: Restart,
+    /// Where its input comes from.
+    pub input: Input,
     /// Whether those after it wait for its end.
     pub is_once: bool,
 }
@@ -81,6 +93,7 @@ impl Service {
             needs: Vec::new(),
             after: Vec::new(),
             restart: Restart::Always,
+            input: Input::Nothing,
             is_once: false,
         };
         for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
@@ -109,7 +122,16 @@ impl Service {
                     _ => return Err(Problem::Value(number)),
                 }
             }
-            (b"exec" | b"needs" | b"after" | b"once" | b"restart", _) => return Err(Problem::Value(number)),
+            (b"input", [word]) => {
+                self.input = match word.as_slice() {
+                    b"console" => Input::Console,
+                    b"nothing" => Input::Nothing,
+                    _ => return Err(Problem::Value(number)),
+                }
+            }
+            (b"exec" | b"needs" | b"after" | b"once" | b"restart" | b"input", _) => {
+                return Err(Problem::Value(number));
+            }
             _ => return Err(Problem::Unknown(number, key.to_vec())),
         }
         Ok(())
@@ -123,6 +145,7 @@ impl Service {
             needs: Vec::new(),
             after: Vec::new(),
             restart: Restart::Always,
+            input: Input::Console,
             is_once: false,
         }
     }
@@ -154,11 +177,12 @@ mod tests {
 
     #[test]
     fn a_file_is_read() {
-        let text = b"# getty\nexec /sbin/getty \"tty S0\" 115200 # speed\n\nneeds /dev/ttyS0\nafter a b\nrestart failure\n";
+        let text = b"# getty\nexec /sbin/getty \"tty S0\" 115200 # speed\n\nneeds /dev/ttyS0\nafter a b\nrestart failure\n\
+                     input console";
         let service = Service::parse(b"serial", text).unwrap();
         assert_eq!(service.words, [&b"/sbin/getty"[..], b"tty S0", b"115200"]);
         assert_eq!((service.needs.len(), service.after.len()), (1, 2));
-        assert_eq!(service.restart, Restart::OnFailure);
+        assert_eq!((service.restart, service.input), (Restart::OnFailure, Input::Console));
         let once = Service::parse(b"x", b"exec /bin/true\nonce").unwrap();
         assert!(once.is_once && once.restart == Restart::Never);
     }
@@ -171,6 +195,7 @@ mod tests {
             (b"\nexec", Problem::Value(2)),
             (b"exec /x\nrestart sometimes", Problem::Value(2)),
             (b"exec /x \"y", Problem::Value(1)),
+            (b"exec /x\ninput none", Problem::Value(2)),
             (b"start /x", Problem::Unknown(1, b"start".to_vec())),
         ] {
             assert_eq!(Service::parse(b"x", text), Err(problem));

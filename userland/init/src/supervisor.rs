@@ -335,7 +335,7 @@ impl Supervisor {
     }
 
     /// The system is to end. A second wish does not change the first.
-    pub fn shut_down(&mut self, finish: Finish, _now: u64) {
+    pub fn shut_down(&mut self, finish: Finish) {
         if matches!(self.phase, Phase::Serving) {
             self.phase = Phase::Ending(finish);
         }
@@ -369,7 +369,7 @@ impl Supervisor {
     pub fn command(&mut self, command: &Command, now: u64) -> bool {
         let (name, runs, comes_back) = match command {
             Command::Finish(finish) => {
-                self.shut_down(*finish, now);
+                self.shut_down(*finish);
                 return true;
             }
             Command::Status => return true,

@@ -16,7 +16,6 @@ use nrlib::file::{self, File, STDERR, STDIN, STDOUT};
 use nrlib::io::Text;
 use nrlib::options::{Known, Options, Value};
 use nrlib::signal::{self, Reaction, Set};
-use nrlib::sys::calls;
 use nrlib::terminal::{self, Modes, Taking, When};
 use nrlib::{Result, env, process, system, time, users};
 
@@ -106,7 +105,7 @@ fn open(path: &CStr) -> Result<()> {
     for standard in [STDIN, STDOUT, STDERR] {
         terminal.duplicate_to(standard)?;
     }
-    calls::fcntl_number(0, system::numbers::F_SETFL, 0)?;
+    STDIN.set_flags(0)?;
     let _ = terminal::set_foreground(STDIN, process::id());
     for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTSTP] {
         signal::react(signal, Reaction::Default)?;

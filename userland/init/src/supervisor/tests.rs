@@ -74,8 +74,8 @@ fn a_shutdown_asks_then_kills_then_ends() {
     let mut supervisor = Supervisor::new(vec![service("a", "")], 0);
     supervisor.due(0);
     supervisor.started(0, 5, 0);
-    supervisor.shut_down(Finish::PowerOff, 10);
-    supervisor.shut_down(Finish::Restart, 10);
+    supervisor.shut_down(Finish::PowerOff);
+    supervisor.shut_down(Finish::Restart);
     assert_eq!(supervisor.next_deadline(), Some(0));
     assert_eq!(supervisor.due(10), [Action::SignalAll(SIGTERM), Action::SignalAll(SIGCONT)]);
     assert_eq!(supervisor.next_deadline(), Some(10 + TERM_MS));
@@ -93,7 +93,7 @@ fn a_shutdown_waits_for_nobody_who_is_gone() {
     let mut supervisor = Supervisor::new(vec![], 0);
     assert!(supervisor.is_idle());
     supervisor.alone();
-    supervisor.shut_down(Finish::Halt, 0);
+    supervisor.shut_down(Finish::Halt);
     supervisor.due(0);
     assert_eq!(supervisor.due(0), []);
     supervisor.alone();
@@ -192,7 +192,7 @@ proptest! {
                 }
             }
         }
-        supervisor.shut_down(Finish::PowerOff, now);
+        supervisor.shut_down(Finish::PowerOff);
         let mut finished = 0;
         while let Some(deadline) = supervisor.next_deadline() {
             now = now.max(deadline);
