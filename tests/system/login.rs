@@ -64,6 +64,7 @@ pub(crate) fn tests() -> Vec<Test> {
         tests.push((format!("login/{name}"), Box::new(move |name| on_nacre(name, script))));
     }
     tests.push(("login/root-disk".to_string(), Box::new(root_disk)));
+    tests.push(("login/no-initramfs".to_string(), Box::new(no_initramfs)));
     tests.push(("login/read-only-disk".to_string(), Box::new(read_only_disk)));
     tests.push(("login/missing-disk".to_string(), Box::new(missing_disk)));
     tests
@@ -465,6 +466,17 @@ fn root_disk(name: &str) -> TestResult {
         ext2::check(&image)?;
     }
     Ok(())
+}
+
+/// The kernel mounts the disk, whose init finds itself at home.
+fn no_initramfs(name: &str) -> TestResult {
+    let (image, machine) = with_disk(name, "")?;
+    let command_line = "console=ttyS0 root=/dev/vda rw".to_string();
+    let mut guest = Guest::start(name, &Machine { initramfs: None, command_line, ..machine })?;
+    root(&mut guest)?;
+    power_off(&mut guest)?;
+    guest.expect_exit(POWERED_OFF)?;
+    ext2::check(&image)
 }
 
 fn read_only_disk(name: &str) -> TestResult {
