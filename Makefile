@@ -21,6 +21,7 @@ need-%: FORCE build/toolchain.mk
 FORCE:
 
 export PROFILE
+export ROOT_PASSWORD
 
 .PHONY: help run-qemu build initramfs rootfs esp iso check test test-process bench gdb reproducible clean
 
@@ -33,10 +34,10 @@ run-qemu: need-running build initramfs ## Build and boot Nacre in QEMU on this t
 build: build/toolchain.mk ## Build the kernel: build/nacre.elf (symbols for debuggers: build/nacre.debug)
 	@scripts/build-kernel build/nacre
 
-initramfs: build/toolchain.mk ## Build the initial file system: build/initramfs.cpio
+initramfs: build/toolchain.mk ## Build the initial file system, with a login: build/initramfs.cpio (ROOT_PASSWORD=... sets one)
 	@scripts/build-initramfs build/initramfs.cpio
 
-rootfs: need-checking need-programs ## Build a root disk with busybox: build/rootfs.img (run it: ROOT_DISK=build/rootfs.img make run-qemu)
+rootfs: need-checking build/toolchain.mk ## Build the same as a root disk: build/rootfs.img (run it: ROOT_DISK=build/rootfs.img make run-qemu)
 	@scripts/build-rootfs build/rootfs.img
 
 esp: need-images build initramfs ## Build the UEFI disk: build/esp.img (LIMINE_DIR=... packs a real Limine)

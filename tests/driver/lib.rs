@@ -10,6 +10,7 @@
 //! - [`guest`]: a running machine.
 //! - [`ktest`]: results of the tests inside the kernel.
 //! - [`runner`]: runs a list of tests and prints the verdict.
+//! - [`jail`]: a small system on this host instead of a machine.
 
 #![forbid(unsafe_code)]
 
@@ -21,3 +22,4 @@ pub mod hang;
 pub mod guest;
 pub mod ktest;
 pub mod runner;
+pub mod jail;

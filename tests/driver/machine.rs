@@ -69,7 +69,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// One CPU, 256 MiB, the kernel and the initramfs that `make build initramfs` made.
+    /// One CPU, 256 MiB, the kernel, and the first programs of the tests.
     pub fn new(boot: Boot) -> Self {
         Self {
             boot,
@@ -78,7 +78,7 @@ impl Machine {
             cpu_model: "max".to_string(),
             command_line: "console=ttyS0".to_string(),
             kernel: PathBuf::from("build/nacre.elf"),
-            initramfs: Some(PathBuf::from("build/initramfs.cpio")),
+            initramfs: Some(PathBuf::from("build/guest/first.cpio")),
             loader_config: Vec::new(),
             has_debug_exit: true,
             more_arguments: Vec::new(),

@@ -1,5 +1,5 @@
 //! The system tests: every way to boot, the first programs, bad input to kernel and loader, the panic screen, and the
-//! tests inside the kernel, disks, and the behaviour tests and other people's programs on it.
+//! tests inside the kernel, disks, logins, and the behaviour tests and other people's programs on it.
 //!
 //! Run by scripts/test from the top folder, after the images are built. `T=name` runs the tests whose name
 //! contains it. The last line is `N passed, N failed`. With the argument `process` it runs the tests of processes
@@ -15,6 +15,7 @@ mod guest_programs;
 mod kernel_tests;
 mod last_words;
 mod loader_errors;
+mod login;
 mod process;
 mod programs;
 mod roots;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         bad_input::tests(),
         last_words::tests(),
         loader_errors::tests(),
+        login::tests(),
     ];
     // Four virtual CPUs on two real ones spend their time waiting for each other: the longer target has them.
     let processes = process::suites().into_iter().filter(|(name, _)| name != "stress-4-cpus");

@@ -172,6 +172,11 @@ impl Errno {
     pub const fn number(self) -> i32 {
         self.0
     }
+
+    /// The error with this positive number, as a program gets it from a system call.
+    pub const fn from_number(number: i32) -> Self {
+        Self(number)
+    }
 }
 
 /// What a call that a signal interrupted says to the loop that made it. Programs never see these numbers: the call is made
@@ -225,5 +230,6 @@ mod tests {
         assert_eq!(format!("{:?}", Errno::ENOENT), "ENOENT");
         assert_eq!(format!("{}", Errno::ENOMEM), "Cannot allocate memory");
         assert_eq!(Errno::ENOSYS.number(), 38);
+        assert_eq!(Errno::from_number(38), Errno::ENOSYS);
     }
 }

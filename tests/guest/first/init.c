@@ -1,4 +1,4 @@
-/* The first program: says hello and leaves. Real init comes with the userland. */
+/* The first program of the tests: says hello and leaves. */
 #include "raw.h"
 
 void program(void) {

@@ -1,0 +1,6 @@
+//! login: lets somebody in.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![deny(unsafe_code)]
+
+nrlib::program!(login::login::main);

@@ -1,0 +1,6 @@
+//! passwd: changes a password.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![deny(unsafe_code)]
+
+nrlib::program!(login::passwd::main);

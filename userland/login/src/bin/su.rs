@@ -1,0 +1,6 @@
+//! su: becomes another user.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![deny(unsafe_code)]
+
+nrlib::program!(login::su::main);

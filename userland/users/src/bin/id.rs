@@ -1,0 +1,6 @@
+//! id: who one is.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![deny(unsafe_code)]
+
+nrlib::program!(users::id::main);
