@@ -60,7 +60,6 @@ pub(crate) fn add(tty: &Arc<Tty>) -> Result<()> {
 }
 
 /// Forgets a terminal.
-#[expect(dead_code, reason = "for terminals to come that go again")]
 pub(crate) fn remove(tty: &Arc<Tty>) {
     let gone = {
         let mut terminals = TERMINALS.lock();

@@ -153,6 +153,29 @@ impl Tty {
         })
     }
 
+    /// Waits until input is taken again, and tries.
+    pub(super) fn block_for_room<R>(&self, wait: Wait, attempt: impl FnMut() -> Result<R>) -> Result<R> {
+        self.has_room.block_until(wait, attempt)
+    }
+
+    /// Where one waits for that.
+    pub(super) fn room_queue(&self) -> &WaitQueue {
+        &self.has_room
+    }
+
+    /// Whether [`Tty::feed`] takes anything, with so many `spare` bytes.
+    pub(super) fn has_room_for(&self, spare: usize) -> bool {
+        let line = self.line.lock();
+        line.waiting.len() < spare || line.discipline.has_room()
+    }
+
+    /// Forgets input that waits for the discipline.
+    pub(super) fn forget_waiting(&self) {
+        let old = core::mem::take(&mut self.line.lock().waiting);
+        drop(old);
+        self.has_room.wake_all();
+    }
+
     /// Input as from [`Tty::receive`]; up to `spare` bytes that the discipline does not take wait for it.
     pub(super) fn feed(&self, bytes: &[u8], spare: usize) -> usize {
         let mut taken = 0;
@@ -197,7 +220,6 @@ impl Tty {
     }
 
     /// There is room in the driver again: shows echoes that waited for it, and lets writers go on.
-    #[expect(dead_code, reason = "for drivers to come")]
     pub(crate) fn drained(&self) {
         let mut line = self.line.lock();
         let mut out = Sending::new(&*self.driver);
@@ -249,7 +271,9 @@ impl Tty {
     pub(crate) fn hang_up(&self) {
         self.cut_off();
         let session = self.job.session();
-        self.job.release(session);
+        if let Some(foreground) = self.job.release(session) {
+            job::note_left(session, foreground);
+        }
         job::signal_leader(session);
     }
 
@@ -266,7 +290,7 @@ impl Tty {
         self.hang_ups.fetch_add(1, Ordering::AcqRel);
         self.is_exclusive.store(false, Ordering::Relaxed);
         self.flush_input();
-        self.driver.discard();
+        self.flush_output();
         if self.sort == Sort::Pty {
             self.set_termios(self.first);
         }
