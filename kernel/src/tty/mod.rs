@@ -17,6 +17,7 @@
 //! - [`pty`]: terminals whose other end is a program.
 //! - [`control`]: requests to terminals (ioctl(2)).
 //! - [`ioctl`]: whom a request is for, and those to masters.
+//! - [`sysrq`]: keys for the kernel itself.
 //! - [`serial`]: serial lines.
 
 pub(crate) mod job;
@@ -27,6 +28,7 @@ pub(crate) mod device;
 mod pty;
 mod control;
 mod ioctl;
+pub(crate) mod sysrq;
 mod serial;
 
 use abi::Result;

@@ -130,7 +130,6 @@ impl Tty {
     }
 
     /// Takes a byte that came damaged, or a break.
-    #[expect(dead_code, reason = "for drivers to come")]
     pub(crate) fn receive_damaged(&self, byte: u8, damage: Damage) {
         let mut line = self.line.lock();
         let before = line.discipline.is_stopped();
