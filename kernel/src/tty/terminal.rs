@@ -185,10 +185,11 @@ impl Tty {
             let (count, signal) = line.take(bytes.get(taken..).unwrap_or_default(), spare, &mut out);
             taken += count;
             let sent = out.finish();
-            let (after, is_readable) = (line.discipline.is_stopped(), line.discipline.is_readable());
+            let after = line.discipline.is_stopped();
+            let has_news = line.has_news();
             drop(line);
             self.after(sent, before, after, signal);
-            if is_readable {
+            if has_news {
                 self.readable.wake_all();
             }
             if signal.is_none() {
@@ -460,6 +461,12 @@ impl Tty {
 }
 
 impl Line {
+    /// Whether who waits for input may want to look: raw reads count bytes themselves.
+    fn has_news(&self) -> bool {
+        let is_raw = self.discipline.read_rule() != ReadRule::Line;
+        self.discipline.is_readable() || is_raw && self.discipline.readable() > 0
+    }
+
     /// Gives the discipline what waits, and then `bytes`; keeps up to `spare` bytes of what it does not take. Stops at a
     /// signal. Returns how many of `bytes` were taken.
     fn take(&mut self, bytes: &[u8], spare: usize, out: &mut Sending<'_>) -> (usize, Option<Signal>) {
