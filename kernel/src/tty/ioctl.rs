@@ -60,7 +60,11 @@ fn master_control(cx: &Cx, file: &OpenFile, master: &Master, request: u32, argum
         }
         TIOCGPTLCK => write(argument, &i32::from(pair.is_locked.load(Ordering::Acquire))),
         TIOCPKT => {
-            pair.set_packet(read::<i32>(argument)? != 0);
+            if read::<i32>(argument)? != 0 {
+                pair.begin_packets();
+            } else {
+                pair.end_packets();
+            }
             Ok(())
         }
         TIOCGPKT => write(argument, &i32::from(pair.is_packet())),

@@ -239,12 +239,17 @@ impl Pair {
         self.readable.wake_all();
     }
 
-    /// TIOCPKT.
-    pub(super) fn set_packet(&self, is_on: bool) {
-        if is_on && !self.is_packet.load(Ordering::Acquire) {
+    /// TIOCPKT: reads begin with a byte of `TIOCPKT_` bits from now on.
+    pub(super) fn begin_packets(&self) {
+        if !self.is_packet() {
             self.status.store(0, Ordering::Release);
         }
-        self.is_packet.store(is_on, Ordering::Release);
+        self.is_packet.store(true, Ordering::Release);
+    }
+
+    /// They do not.
+    pub(super) fn end_packets(&self) {
+        self.is_packet.store(false, Ordering::Release);
     }
 
     pub(super) fn is_packet(&self) -> bool {

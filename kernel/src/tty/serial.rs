@@ -167,14 +167,15 @@ pub(super) fn start() -> Result<()> {
     }
     for uart in uarts {
         let Some(&name) = NAMES.get(uart.number()) else { continue };
-        let mut termios = Termios::default().with_speed(SPEED);
+        let speed = registry::asked_speed(name).unwrap_or(SPEED);
+        let mut termios = Termios::default().with_speed(speed);
         termios.cflag |= CLOCAL;
         let number = FIRST + uart.number() as u64;
         let tty = Tty::new(name, number, Sort::Line, Box::new(Serial::new(uart, &termios)), termios)?;
         registry::add(&tty)?;
         device::add_node(name, number, 0o660)?;
-        if !uart.is_console() {
-            uart.set_line(termios.cflag, SPEED);
+        if !uart.is_console() || speed != SPEED {
+            uart.set_line(termios.cflag, speed);
         }
         let feeder = Thread::new(name, Kind::Kernel, Policy::default(), move || feed(&tty, uart))?;
         sched::start(&feeder);

@@ -346,13 +346,15 @@ impl Tty {
         }
     }
 
-    /// One less. After the last one the session has no terminal.
+    /// One less. After the last one a line is nobody's terminal; a pty stays its session's, as on Linux.
     pub(super) fn count_close(&self) {
         if self.opens.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
         }
-        self.job.release(self.job.session());
-        self.is_exclusive.store(false, Ordering::Relaxed);
+        if self.sort == Sort::Line {
+            self.job.release(self.job.session());
+            self.is_exclusive.store(false, Ordering::Relaxed);
+        }
         self.driver.closed();
     }
 
@@ -463,8 +465,7 @@ impl Tty {
 impl Line {
     /// Whether who waits for input may want to look: raw reads count bytes themselves.
     fn has_news(&self) -> bool {
-        let is_raw = self.discipline.read_rule() != ReadRule::Line;
-        self.discipline.is_readable() || is_raw && self.discipline.readable() > 0
+        self.discipline.is_readable() || self.discipline.readable() > 0
     }
 
     /// Gives the discipline what waits, and then `bytes`; keeps up to `spare` bytes of what it does not take. Stops at a

@@ -451,6 +451,24 @@ static void typing_can_be_pretended(void)
     }), 0);
 }
 
+static void a_session_keeps_a_pty_that_nobody_has_open(void)
+{
+    int master = new_master();
+    const char *path = pty_path(pty_number(master));
+    CHECK_EXITED(CHILD_STATUS({
+        MUST(setsid() > 0);
+        int slave = open(path, O_RDWR);
+        MUST(slave >= 0 && tcgetsid(slave) == getpid());
+        close(slave);
+        int own = open("/dev/tty", O_RDWR);
+        MUST(own >= 0 && tcgetsid(own) == getpid());
+        MUST(WEXITSTATUS(CHILD_STATUS({
+            MUST(setsid() > 0 && setuid(1000) == 0);
+            MUST(FAILS(ioctl(own, TIOCSCTTY, 0), EPERM));
+        })) == 0);
+    }), 0);
+}
+
 static void proc_tells_the_terminal(void)
 {
     struct pty pty = new_pty();
@@ -472,4 +490,4 @@ CASES(CASE(a_leader_that_opens_a_terminal_gets_it), CASE(only_a_leader_without_o
       CASE(the_leader_hears_of_the_master_s_end), CASE(the_foreground_hears_when_the_leader_ends),
       CASE(a_terminal_is_free_after_its_session), CASE(giving_the_terminal_up_hangs_the_foreground_up),
       CASE(vhangup_makes_open_files_dead), CASE(an_exclusive_terminal_is_opened_by_root_only),
-      CASE(typing_can_be_pretended), CASE(proc_tells_the_terminal))
+      CASE(typing_can_be_pretended), CASE(a_session_keeps_a_pty_that_nobody_has_open), CASE(proc_tells_the_terminal))

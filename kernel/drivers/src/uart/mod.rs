@@ -25,7 +25,7 @@ use hal::{console, port, rank};
 use nucleus::irq::{self, IrqHandler};
 use nucleus::sched::WaitQueue;
 
-use chip::{CTS, Chip, DTR, IDLE, NOTHING, ON_EMPTY, ON_MODEM, ON_RECEPTION, Ports, RTS, Register};
+use chip::{Chip, DTR, IDLE, NOTHING, ON_EMPTY, ON_MODEM, ON_RECEPTION, Ports, RTS, Register};
 pub use receiver::Received;
 use receiver::Receiver;
 use transmitter::{CAPACITY, Transmitter};
@@ -219,11 +219,9 @@ impl Uart {
             chip::set_form(&self.ports, form, speed);
             chip::change_modem(&self.ports, DTR | RTS, 0);
         }
-        let follows = cflag & CRTSCTS != 0;
-        let is_held = follows && self.ports.read(Register::ModemStatus) & CTS == 0;
-        transmitter.set_held(is_held);
-        let (on, off) = if follows { (ON_MODEM, 0) } else { (0, ON_MODEM) };
+        let (on, off) = if cflag & CRTSCTS != 0 { (ON_MODEM, 0) } else { (0, ON_MODEM) };
         transmitter.set_interrupts(&self.ports, on, off);
+        transmitter.follow(self.ports.read(Register::ModemStatus));
         self.pump(&mut transmitter);
         drop(transmitter);
         self.pause_or_go_on(&receiver);
@@ -276,10 +274,7 @@ impl Uart {
         let mut transmitter = self.transmitter.lock();
         let before = transmitter.len();
         // Reading also says that the change was seen.
-        let status = self.ports.read(Register::ModemStatus);
-        if transmitter.follows_modem() {
-            transmitter.set_held(status & CTS == 0);
-        }
+        transmitter.follow(self.ports.read(Register::ModemStatus));
         self.pump(&mut transmitter);
         let has_sent = transmitter.take_owed_wake() || transmitter.len() < before;
         let has_room = has_sent && transmitter.len() <= CAPACITY / 2;

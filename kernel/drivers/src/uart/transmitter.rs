@@ -1,6 +1,6 @@
 //! Bytes to send between the program and the chip, and which interrupts are on.
 
-use super::chip::{ABSENT, Chip, EMPTY, FIFO, ON_MODEM, Register};
+use super::chip::{ABSENT, CTS, Chip, EMPTY, FIFO, ON_MODEM, Register};
 
 /// A third of a second at full speed; a program waits when more is on its way.
 pub(super) const CAPACITY: usize = 4096;
@@ -68,13 +68,13 @@ impl Transmitter {
         self.len = 0;
     }
 
-    /// Whether the other side takes bytes.
-    pub(super) fn set_held(&mut self, is_held: bool) {
-        self.is_held = is_held;
+    /// Sends only while the modem's status says that the other side takes bytes, if its lines interrupt; else always.
+    pub(super) fn follow(&mut self, modem_status: u8) {
+        self.is_held = self.follows_modem() && modem_status & CTS == 0;
     }
 
     /// Whether it goes by the modem's lines.
-    pub(super) const fn follows_modem(&self) -> bool {
+    const fn follows_modem(&self) -> bool {
         self.interrupts & ON_MODEM != 0
     }
 
@@ -203,13 +203,14 @@ mod tests {
     fn a_held_line_sends_only_what_is_urgent() {
         let (chip, mut transmitter) = (Fake::default(), Transmitter::new());
         chip.fifos.set(100);
-        transmitter.set_held(true);
+        transmitter.set_interrupts(&chip, ON_MODEM, 0);
+        transmitter.follow(0);
         transmitter.put(b"text");
         assert!(!transmitter.pump(&chip, 99));
         transmitter.put_urgent(0x13);
         assert!(!transmitter.pump(&chip, 99));
         assert_eq!(*chip.sent.borrow(), [0x13]);
-        transmitter.set_held(false);
+        transmitter.follow(CTS);
         assert!(transmitter.pump(&chip, 3));
         transmitter.pump(&chip, 99);
         assert_eq!(*chip.sent.borrow(), b"\x13text");
