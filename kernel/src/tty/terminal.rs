@@ -342,7 +342,7 @@ impl Tty {
     /// One more file of it is open.
     pub(super) fn count_open(&self) {
         if self.opens.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.driver.opened();
+            self.driver.tell(Change::Opened);
         }
     }
 
@@ -355,7 +355,7 @@ impl Tty {
             self.job.release(self.job.session());
             self.is_exclusive.store(false, Ordering::Relaxed);
         }
-        self.driver.closed();
+        self.driver.tell(Change::Closed);
     }
 
     /// Tells the other side to wait, if it can be told.
