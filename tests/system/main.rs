@@ -21,6 +21,7 @@ mod programs;
 mod roots;
 mod storage;
 mod sysfs;
+mod terminals;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         roots::tests(),
         storage::tests(),
         sysfs::tests(),
+        terminals::tests(),
         guest_programs::tests(),
         bad_input::tests(),
         last_words::tests(),

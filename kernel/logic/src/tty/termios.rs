@@ -2,7 +2,8 @@
 
 use abi::termios::{
     B38400, BOTHER, CBAUD, CBAUDEX, CREAD, CS8, DEFAULT_CC, ECHO, ECHOCTL, ECHOE, ECHOK, ECHOKE, HUPCL,
-    ICANON, ICRNL, IEXTEN, ISIG, IXON, NCCS, ONLCR, OPOST, SPEEDS, TERMIOS_SIZE, TERMIOS2_SIZE,
+    ICANON, ICRNL, IEXTEN, ISIG, IXON, NCC, NCCS, ONLCR, OPOST, SPEEDS, TERMIO_SIZE, TERMIOS_SIZE,
+    TERMIOS2_SIZE,
 };
 
 /// The settings; fields are called as in C, without `c_`.
@@ -43,6 +44,17 @@ impl Default for Termios {
 }
 
 impl Termios {
+    /// The same with another speed in both directions; a speed that has no name is given as a number.
+    #[must_use]
+    pub fn with_speed(self, speed: u32) -> Self {
+        let named = SPEEDS.iter().enumerate().find_map(|(half, table)| {
+            let place = table.iter().position(|&known| known == speed)?;
+            Some(u32::try_from(place).unwrap_or(0) | if half > 0 { CBAUDEX } else { 0 })
+        });
+        let cflag = self.cflag & !CBAUD | named.unwrap_or(BOTHER);
+        Self { cflag, ispeed: speed, ospeed: speed, ..self }
+    }
+
     /// From the structure of TCSETS. The speeds follow from `cflag`; with BOTHER, which needs the longer
     /// structure, they stay as they are `now`.
     pub fn decode(bytes: &[u8; TERMIOS_SIZE], now: &Self) -> Self {
@@ -92,6 +104,39 @@ impl Termios {
         bytes
     }
 
+    /// From the structure of TCSETA: the low halves of the flags and the first control characters; the rest stays as
+    /// it is `now`.
+    pub fn decode_old(bytes: &[u8; TERMIO_SIZE], now: &Self) -> Self {
+        let half = |at: usize, now: u32| {
+            now & 0xffff_0000 | u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+        };
+        let mut cc = now.cc;
+        cc[..NCC].copy_from_slice(&bytes[9..9 + NCC]);
+        let cflag = half(4, now.cflag);
+        let speed = speed_of(cflag);
+        Self {
+            iflag: half(0, now.iflag),
+            oflag: half(2, now.oflag),
+            cflag,
+            lflag: half(6, now.lflag),
+            line: bytes[8],
+            cc,
+            ispeed: speed.unwrap_or(now.ispeed),
+            ospeed: speed.unwrap_or(now.ospeed),
+        }
+    }
+
+    /// The structure of TCGETA.
+    pub fn encode_old(&self) -> [u8; TERMIO_SIZE] {
+        let mut bytes = [0; TERMIO_SIZE];
+        for (place, word) in [self.iflag, self.oflag, self.cflag, self.lflag].into_iter().enumerate() {
+            bytes[2 * place..2 * place + 2].copy_from_slice(&word.to_le_bytes()[..2]);
+        }
+        bytes[8] = self.line;
+        bytes[9..9 + NCC].copy_from_slice(&self.cc[..NCC]);
+        bytes
+    }
+
     /// Whether an input flag is set.
     #[inline]
     pub const fn has_input(&self, flag: u32) -> bool {
@@ -138,6 +183,14 @@ mod tests {
         assert_eq!(bytes[..17], [0, 5, 0, 0, 5, 0, 0, 0, 0xbf, 4, 0, 0, 0x3b, 0x8a, 0, 0, 0]);
         assert_eq!((bytes[17 + VERASE], bytes[17 + VMIN]), (0x7f, 1));
         assert_eq!(Termios::decode(&bytes, &Termios::default()), Termios::default());
+    }
+
+    #[test]
+    fn a_speed_is_set_by_its_name_or_its_number() {
+        let fast = Termios::default().with_speed(115_200);
+        assert_eq!((fast.cflag & CBAUD, fast.ospeed), (B115200, 115_200));
+        assert_eq!(fast.with_speed(38_400), Termios::default());
+        assert_eq!(fast.with_speed(31_250).cflag & CBAUD, BOTHER);
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Walker<'_> {
             leases::respect(&attributes, opens, wait)?;
         }
         let file = if is_device {
-            device::open(attributes.kind, attributes.device_number, flags)?
+            device::open_at(&place, flags)?
         } else {
             place.inode().clone().open(&Opening { flags, wait })?
         };

@@ -126,7 +126,7 @@ fn termios() -> impl Strategy<Value = Termios> {
         &[ISTRIP, INLCR, IGNCR, ICRNL, IUCLC, IXON, IXANY, IMAXBEL, IUTF8, PARMRK, INPCK, IGNBRK];
     const OUTPUT: &[u32] = &[OPOST, OLCUC, ONLCR, OCRNL, ONOCR, ONLRET, XTABS];
     const LOCAL: &[u32] =
-        &[ISIG, ICANON, ECHO, ECHOE, ECHOK, ECHONL, NOFLSH, ECHOCTL, ECHOPRT, ECHOKE, IEXTEN];
+        &[ISIG, ICANON, ECHO, ECHOE, ECHOK, ECHONL, NOFLSH, ECHOCTL, ECHOPRT, ECHOKE, IEXTEN, EXTPROC];
     let usual = Termios::default();
     let iflag = prop_oneof![2 => Just(usual.iflag), 1 => Just(usual.iflag | IUTF8), 2 => some_of(INPUT)];
     let oflag = prop_oneof![2 => Just(usual.oflag), 1 => Just(OPOST | ONLCR | XTABS), 2 => some_of(OUTPUT)];
@@ -177,6 +177,34 @@ fn both(linux: &mut Linux, steps: &[Step]) -> String {
     text
 }
 
+proptest! {
+    /// The short way for many bytes does what each byte does.
+    #[test]
+    fn many_bytes_are_as_one_after_another(
+        termios in termios(),
+        pieces in prop::collection::vec((bytes(40), 1..90_usize, 0..300_usize), 1..20),
+    ) {
+        let (mut one, mut many) = (Terminal::new(termios), Terminal::new(termios));
+        for (bytes, times, read) in pieces {
+            let bytes = bytes.repeat(times);
+            let mut rest = bytes.as_slice();
+            loop {
+                let (count, signal) = many.discipline.input_all(rest, &mut many.device);
+                let last = one.type_all(&rest[..count]);
+                prop_assert_eq!(last, signal);
+                prop_assert_eq!(one.shown(), many.shown());
+                rest = &rest[count..];
+                if signal.is_none() {
+                    break;
+                }
+            }
+            prop_assert_eq!(one.discipline.has_room(), many.discipline.has_room());
+            prop_assert!(rest.is_empty() || !many.discipline.has_room());
+            prop_assert_eq!(one.read(read), many.read(read));
+        }
+    }
+}
+
 /// A pty to compare with, if this machine has one.
 fn linux() -> Option<Linux> {
     let started = Linux::start().map(|mut linux| (linux.ask("new"), linux));
@@ -207,7 +235,7 @@ fn compare_many(cases: u32, rng: TestRng) {
 #[test]
 fn behaves_like_linux() {
     let config = ProptestConfig::default();
-    compare_many(300, TestRng::deterministic_rng(config.rng_algorithm));
+    compare_many(2000, TestRng::deterministic_rng(config.rng_algorithm));
 }
 
 #[test]
