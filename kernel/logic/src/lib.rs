@@ -40,6 +40,7 @@
 //! - [`random`]: random bytes from a seed.
 //! - [`proc_text`]: the texts of `/proc`.
 //! - [`tty`]: the terminal's line discipline.
+//! - [`screen`]: the screen of a terminal.
 //! - [`elevator`]: what a disk does next.
 //! - [`partition`]: partition tables.
 //! - [`pci`]: configuration space.
@@ -95,6 +96,7 @@ pub mod pipe;
 pub mod random;
 pub mod proc_text;
 pub mod tty;
+pub mod screen;
 
 pub mod elevator;
 pub mod partition;
