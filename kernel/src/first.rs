@@ -23,6 +23,7 @@ pub(crate) fn run(boot: &'static BootInfo) {
     let options = BootOptions::parse(boot.command_line.as_str());
     let path = options.rdinit.unwrap_or("/init");
     crate::procfs::init(boot);
+    tty::registry::set_command_line(boot.command_line.as_str());
     if let Err(error) = prepare() {
         error!("cannot make the root file system and the devices: {error}; give the machine more memory");
         return;

@@ -1,137 +1,165 @@
-//! The files of terminals: reading, writing, and their many requests.
+//! The files of terminals: opening, reading, writing, waiting.
+//!
+//! Locks: the terminal's own (`terminal`); none is held while a write waits.
 
 use alloc::sync::Arc;
 use core::any::Any;
 
-use abi::file::{O_NOCTTY, O_WRONLY, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, device_number};
-use abi::termios::{
-    FIONREAD, TCFLSH, TCGETS, TCIFLUSH, TCIOFLUSH, TCOOFF, TCOON, TCSBRK, TCSBRKP, TCSETS, TCSETSF, TCSETSW,
-    TCXONC, TIOCGPGRP, TIOCGSID, TIOCGWINSZ, TIOCNOTTY, TIOCOUTQ, TIOCSCTTY, TIOCSPGRP, TIOCSWINSZ, TOSTOP,
-};
+use abi::file::{O_NOCTTY, O_RDONLY, O_RDWR, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM};
+use abi::termios::TOSTOP;
 use abi::{Errno, Result};
 use hal::time::now_ns;
 use logic::cred::Capability;
-use logic::signal::{Signal, SignalInfo};
-use logic::tty::{ReadRule, Termios, WindowSize};
-use nucleus::disk_files::{self, loops};
-use nucleus::sched::WaitQueue;
+use logic::tty::ReadRule;
+use nucleus::sched::{Wait, WaitQueue};
 use nucleus::vfs::device::{self, Device, Registered};
 use nucleus::vfs::file::Seeking;
 use nucleus::vfs::{ByteSink, ByteSource, Events, File, FileKind, OpenFile, Transfer};
 
 use super::job::{self, Use};
-use super::{Serial, Tty};
-use crate::process::{Cx, Pid, tree};
-
-/// `/dev/ttyS0`.
-pub(super) const SERIAL: u64 = device_number(4, 64);
-/// `/dev/tty`: whatever the caller's terminal is.
-const OWN: u64 = device_number(5, 0);
-/// `/dev/console`.
-const CONSOLE: u64 = device_number(5, 1);
+use super::registry::{self, CONSOLE, OWN};
+use super::terminal::Tty;
+use crate::process::Cx;
 
 struct Terminals;
 
+/// Registers the devices that every machine has.
+///
+/// # Errors
+/// ENOMEM.
 pub(super) fn register() -> Result<()> {
+    registry::add_alias("console", CONSOLE, registry::console)?;
+    registry::add_alias("tty", OWN, registry::own)?;
+    add_node("console", CONSOLE, 0o600)?;
+    add_node("tty", OWN, 0o666)
+}
+
+/// A node in `/dev` that opens the terminal of this number.
+///
+/// # Errors
+/// ENOMEM, EEXIST.
+pub(crate) fn add_node(name: &'static str, number: u64, permissions: u32) -> Result<()> {
     let device: Arc<dyn Device> = Arc::new(Terminals);
-    for (name, number, permissions) in
-        [("console", CONSOLE, 0o600), ("tty", OWN, 0o666), ("ttyS0", SERIAL, 0o660)]
-    {
-        let kind = FileKind::CharDevice;
-        device::register(Registered { kind, number, name, permissions, device: device.clone() })?;
-    }
-    Ok(())
+    device::register(Registered { kind: FileKind::CharDevice, number, name, permissions, device })
 }
 
 impl Device for Terminals {
     fn open(&self, number: u64, _flags: u32) -> Result<Arc<dyn File>> {
-        let tty = Tty::console()?;
-        if number == OWN {
-            let session = job::caller().map_or(Pid::NONE, |task| job::session_and_group(task.process.pid).0);
-            if session == Pid::NONE || tty.job.session() != session {
-                return Err(Errno::ENXIO);
-            }
-        }
-        Ok(Arc::new(Terminal { tty, number }))
+        Ok(Arc::new(Terminal::open(registry::by_number(number)?, number)?))
     }
 }
 
 /// A terminal that is open.
-struct Terminal {
-    tty: &'static Tty,
+pub(super) struct Terminal {
+    pub(super) tty: Arc<Tty>,
+    /// The number it was opened by, which may be `/dev/console`'s.
     number: u64,
+    /// How often the terminal was hung up before.
+    hang_ups: u64,
 }
 
-/// A leader of a session without a terminal that opens one gets it (but `/dev/console` is nobody's).
+impl Terminal {
+    /// Opens a terminal.
+    ///
+    /// # Errors
+    /// EBUSY for who may not use it while another has it alone.
+    pub(super) fn open(tty: Arc<Tty>, number: u64) -> Result<Self> {
+        let is_privileged = || job::caller().is_none_or(|task| task.cred().has(Capability::SysAdmin));
+        if tty.is_exclusive.load(core::sync::atomic::Ordering::Relaxed) && !is_privileged() {
+            return Err(Errno::EBUSY);
+        }
+        let hang_ups = tty.hang_ups();
+        tty.count_open();
+        Ok(Terminal { tty, number, hang_ups })
+    }
+
+    /// It was opened as `/dev/console`: job control does not stop it, and it survives a hang-up.
+    fn is_console(&self) -> bool {
+        self.number == CONSOLE
+    }
+
+    /// Whether the terminal was hung up since.
+    pub(super) fn is_hung_up(&self) -> bool {
+        !self.is_console() && self.tty.hang_ups() != self.hang_ups
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tty.count_close();
+    }
+}
+
+/// A leader of a session without a terminal that opens one to read gets it (but `/dev/console` is nobody's).
 pub(crate) fn opened(cx: &Cx, file: &Arc<OpenFile>, flags: u32) {
     let Some(terminal) = file.file().as_any().downcast_ref::<Terminal>() else { return };
     let (session, group) = super::caller_session(cx);
-    let may_become = flags & O_NOCTTY == 0 && flags & abi::file::O_ACCMODE != O_WRONLY;
-    if may_become && terminal.number == SERIAL && session == cx.process().pid {
+    let reads = matches!(flags & abi::file::O_ACCMODE, O_RDONLY | O_RDWR);
+    let may_become = flags & O_NOCTTY == 0 && reads && !terminal.is_console();
+    if may_become && session == cx.process().pid && registry::of_session(session).is_none() {
         terminal.tty.job.take(session, group);
     }
 }
 
 impl File for Terminal {
     fn read(&self, transfer: &Transfer, to: &mut dyn ByteSink) -> Result<usize> {
-        if let Some(task) = job::caller() {
-            self.tty.job.check(&task, Use::Read)?;
-        }
-        let mut buffer = [0; 512];
-        let wanted = to.room().min(buffer.len());
-        if wanted == 0 {
+        if self.is_hung_up() {
             return Ok(0);
         }
-        let count = self.take(transfer, &mut buffer[..wanted])?;
-        to.put(&buffer[..count])
+        if !self.is_console()
+            && let Some(task) = job::caller()
+        {
+            self.tty.job.check(&task, Use::Read)?;
+        }
+        let outcome = self.take(transfer, to);
+        if outcome.is_ok_and(|count| count > 0) {
+            self.tty.made_room();
+        }
+        outcome
     }
 
     fn write(&self, transfer: &Transfer, from: &mut dyn ByteSource) -> Result<usize> {
-        if let Some(task) = job::caller()
-            && self.tty.line.lock().discipline.termios().has_local(TOSTOP)
+        if self.is_hung_up() {
+            return Err(Errno::EIO);
+        }
+        if self.tty.termios().has_local(TOSTOP)
+            && !self.is_console()
+            && let Some(task) = job::caller()
         {
             self.tty.job.check(&task, Use::Write)?;
         }
-        let mut done = 0;
-        let mut buffer = [0; 256];
-        while from.left() != 0 {
-            let count = match from.take(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(_) if done > 0 => break,
-                Err(error) => return Err(error),
-            };
-            let mut rest = &buffer[..count];
-            while !rest.is_empty() {
-                let sent = self.tty.writable.block_until(transfer.wait, || {
-                    match self.tty.line.lock().discipline.output(rest, &mut Serial) {
-                        0 => Err(Errno::EAGAIN),
-                        count => Ok(count),
-                    }
-                });
-                match sent {
-                    Ok(sent) => {
-                        done += sent;
-                        rest = &rest[sent..];
-                    }
-                    Err(_) if done > 0 => return Ok(done),
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(done)
+        let mut buffer = self.tty.block_for_output(transfer.wait, || self.tty.begin_write())?;
+        let outcome = self.send_all(transfer, from, &mut buffer);
+        self.tty.end_write(buffer);
+        outcome
     }
 
     fn ready(&self) -> Events {
-        let line = self.tty.line.lock();
-        let input = if line.discipline.is_readable() { POLLIN | POLLRDNORM } else { 0 };
-        let output = if line.discipline.is_stopped() { 0 } else { POLLOUT | POLLWRNORM };
+        if self.is_hung_up() {
+            return Events(POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM | POLLERR | POLLHUP);
+        }
+        let is_readable = self.tty.line.lock().discipline.is_readable();
+        let input = if is_readable { POLLIN | POLLRDNORM } else { 0 };
+        let output = if self.tty.is_writable() { POLLOUT | POLLWRNORM } else { 0 };
         Events(input | output)
     }
 
     fn for_each_queue(&self, visit: &mut dyn FnMut(&WaitQueue)) {
         visit(&self.tty.readable);
         visit(&self.tty.writable);
+        if let Some(sent) = self.tty.driver.sent() {
+            visit(sent);
+        }
+    }
+
+    fn changes(&self, wanted: Events) -> u64 {
+        let input = if wanted.0 & POLLIN != 0 { self.tty.readable.signals() } else { 0 };
+        let output = if wanted.0 & POLLOUT != 0 {
+            self.tty.writable.signals().wrapping_add(self.tty.driver.sent().map_or(0, WaitQueue::signals))
+        } else {
+            0
+        };
+        input.wrapping_add(output)
     }
 
     fn seeking(&self) -> Seeking {
@@ -144,23 +172,34 @@ impl File for Terminal {
 }
 
 impl Terminal {
+    /// Reads what there is, or says EAGAIN; a terminal that is hung up has come to its end.
+    fn take_now(&self, to: &mut dyn ByteSink) -> Result<usize> {
+        if self.is_hung_up() {
+            return Ok(0);
+        }
+        let room = to.room();
+        self.tty.line.lock().discipline.read_to(room, &mut |piece| to.put(piece))
+    }
+
     /// Reads as VMIN and VTIME say.
-    fn take(&self, transfer: &Transfer, to: &mut [u8]) -> Result<usize> {
+    fn take(&self, transfer: &Transfer, to: &mut dyn ByteSink) -> Result<usize> {
         const TENTH_NS: u64 = 100_000_000;
-        let rule = self.tty.line.lock().discipline.read_rule();
-        let read = |to: &mut [u8]| self.tty.line.lock().discipline.read(to);
-        let block = |wait, to: &mut [u8]| self.tty.readable.block_until(wait, || read(to));
-        let (wanted, tenths) = match rule {
-            ReadRule::Line => return block(transfer.wait, to),
+        let tenths_from_now = |tenths: u8| transfer.wait.until(now_ns() + u64::from(tenths) * TENTH_NS);
+        let most = to.room();
+        if most == 0 {
+            return Ok(0);
+        }
+        let mut block = |wait: Wait| self.tty.readable.block_until(wait, || self.take_now(to));
+        let (wanted, tenths) = match self.tty.read_rule() {
+            ReadRule::Line => return block(transfer.wait),
             ReadRule::Now => {
-                return match read(to) {
+                return match block(Wait::NEVER) {
                     Err(Errno::EAGAIN) => Ok(0),
                     other => other,
                 };
             }
             ReadRule::FirstWithin(tenths) => {
-                let wait = transfer.wait.until(now_ns() + u64::from(tenths) * TENTH_NS);
-                return match block(wait, to) {
+                return match block(tenths_from_now(tenths)) {
                     Err(Errno::ETIMEDOUT) => Ok(0),
                     other => other,
                 };
@@ -168,14 +207,13 @@ impl Terminal {
             ReadRule::Bytes(bytes) => (usize::from(bytes), None),
             ReadRule::BytesWithGaps { bytes, tenths } => (usize::from(bytes), Some(tenths)),
         };
-        let wanted = wanted.clamp(1, to.len());
-        let mut done = block(transfer.wait, to)?;
+        let wanted = wanted.clamp(1, most);
+        let mut done = block(transfer.wait)?;
         while done < wanted {
-            let wait = match tenths {
-                Some(tenths) => transfer.wait.until(now_ns() + u64::from(tenths) * TENTH_NS),
-                None => transfer.wait,
-            };
-            match block(wait, &mut to[done..]) {
+            let wait = tenths.map_or(transfer.wait, tenths_from_now);
+            match block(wait) {
+                // The terminal was hung up, or its settings changed.
+                Ok(0) => break,
                 Ok(count) => done += count,
                 // What was read counts.
                 Err(_) => break,
@@ -183,124 +221,32 @@ impl Terminal {
         }
         Ok(done)
     }
-}
 
-/// ioctl(2) on any file: terminals know the caller, others do not.
-pub(crate) fn control(cx: &Cx, file: &Arc<OpenFile>, request: u32, argument: u64) -> Result<u64> {
-    match file.file().as_any().downcast_ref::<Terminal>() {
-        Some(terminal) => terminal_control(cx, terminal, request, argument).map(|()| 0),
-        None if disk_files::disk_of(&**file.file()).is_some()
-            && disk_files::is_privileged(request)
-            && !cx.cred.has(Capability::SysAdmin) =>
-        {
-            Err(Errno::EACCES)
-        }
-        None if let Some(result) =
-            loops::control(&**file.file(), request, argument, &|fd| cx.files.get_open(fd)) =>
-        {
-            result
-        }
-        None => file.file().control(request, argument),
-    }
-}
-
-fn terminal_control(cx: &Cx, terminal: &Terminal, request: u32, argument: u64) -> Result<()> {
-    use hal::usermem::{read, write, write_bytes};
-    let tty = terminal.tty;
-    match request {
-        TCGETS => write_bytes(argument, &tty.line.lock().discipline.termios().encode()),
-        TCSETS | TCSETSW | TCSETSF => {
-            tty.job.check(&cx.task, Use::Write)?;
-            let bytes = read(argument)?;
-            let mut line = tty.line.lock();
-            let termios = Termios::decode(&bytes, line.discipline.termios());
-            if request == TCSETSF {
-                line.discipline.flush_input();
-            }
-            line.discipline.set_termios(termios, &mut Serial);
-            drop(line);
-            tty.readable.wake_all();
-            Ok(())
-        }
-        TIOCGWINSZ => write_bytes(argument, &tty.line.lock().size.encode()),
-        TIOCSWINSZ => {
-            let size = WindowSize::decode(&read(argument)?);
-            let old = core::mem::replace(&mut tty.line.lock().size, size);
-            if old != size {
-                job::signal_group(tty.job.foreground(), SignalInfo::kernel(Signal::WINCH));
-            }
-            Ok(())
-        }
-        FIONREAD => {
-            let count = tty.line.lock().discipline.readable();
-            write(argument, &u32::try_from(count).unwrap_or(u32::MAX))
-        }
-        TIOCOUTQ => write(argument, &0_u32),
-        TCFLSH => {
-            if argument == u64::from(TCIFLUSH) || argument == u64::from(TCIOFLUSH) {
-                tty.line.lock().discipline.flush_input();
-            }
-            Ok(())
-        }
-        TCXONC => {
-            let mut line = tty.line.lock();
-            match argument {
-                argument if argument == u64::from(TCOOFF) => line.discipline.hold(),
-                argument if argument == u64::from(TCOON) => line.discipline.release(&mut Serial),
-                _ => {}
-            }
-            drop(line);
-            tty.writable.wake_all();
-            Ok(())
-        }
-        // The line has no breaks to send, and everything is sent at once.
-        TCSBRK | TCSBRKP => Ok(()),
-        TIOCSCTTY | TIOCNOTTY | TIOCGPGRP | TIOCSPGRP | TIOCGSID => job_control(cx, tty, request, argument),
-        _ => Err(Errno::ENOTTY),
-    }
-}
-
-fn job_control(cx: &Cx, tty: &Tty, request: u32, argument: u64) -> Result<()> {
-    let (session, group) = super::caller_session(cx);
-    let is_own = tty.job.session() == session && session != Pid::NONE;
-    match request {
-        TIOCSCTTY => {
-            if session != cx.process().pid {
-                return Err(Errno::EPERM);
-            }
-            if tty.job.take(session, group) {
-                return Ok(());
-            }
-            // 1 takes it from whoever has it.
-            if argument == 1 && cx.cred.has(Capability::SysAdmin) {
-                tty.job.release(tty.job.session());
-                tty.job.take(session, group);
-                return Ok(());
-            }
-            Err(Errno::EPERM)
-        }
-        _ if !is_own => Err(Errno::ENOTTY),
-        TIOCNOTTY => {
-            if session == cx.process().pid {
-                super::session_ended(session);
-            }
-            Ok(())
-        }
-        TIOCGPGRP => hal::usermem::write(argument, &tty.job.foreground().0),
-        TIOCGSID => hal::usermem::write(argument, &session.0),
-        _ => {
-            tty.job.check(&cx.task, Use::Write)?;
-            let wanted: i32 = hal::usermem::read(argument)?;
-            let wanted = Pid::from_arg(wanted).ok_or(Errno::EINVAL)?;
-            let its_session = tree::with(|tree| tree.group(wanted).next().map(|node| node.session));
-            match its_session {
-                None => Err(Errno::ESRCH),
-                Some(other) if other != session => Err(Errno::EPERM),
-                Some(_) => {
-                    tty.job.set_foreground(wanted);
-                    Ok(())
+    /// Sends all, as far as it may wait for that.
+    fn send_all(&self, transfer: &Transfer, from: &mut dyn ByteSource, buffer: &mut [u8]) -> Result<usize> {
+        let mut done = 0;
+        while from.left() != 0 {
+            let count = match from.take(buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+            };
+            let mut rest = buffer.get(..count).unwrap_or_default();
+            while !rest.is_empty() {
+                let sent = self.tty.block_for_output(transfer.wait, || {
+                    if self.is_hung_up() { Err(Errno::EIO) } else { self.tty.send(rest) }
+                });
+                match sent {
+                    Ok(sent) => {
+                        done += sent;
+                        rest = rest.get(sent..).unwrap_or_default();
+                    }
+                    Err(_) if done > 0 => return Ok(done),
+                    Err(error) => return Err(error),
                 }
             }
         }
+        Ok(done)
     }
 }

@@ -59,7 +59,9 @@ impl Job {
     /// ERESTARTSYS once the signal is sent; EIO if nobody could continue the group, or it ignores the signal.
     pub(super) fn check(&self, task: &Task, what: Use) -> Result<()> {
         let (session, group) = session_and_group(task.process.pid);
-        if session != self.session() || session == Pid::NONE || group == self.foreground() {
+        let foreground = self.foreground();
+        if session != self.session() || session == Pid::NONE || foreground == Pid::NONE || group == foreground
+        {
             return Ok(());
         }
         let signal = if what == Use::Read { Signal::TTIN } else { Signal::TTOU };
@@ -89,6 +91,23 @@ pub(crate) fn signal_group(group: Pid, info: SignalInfo) {
     for process in tree::processes(|node| node.group == group) {
         // Ignored or not: it was sent.
         let _ = signals::send(&process, info);
+    }
+}
+
+/// Tells a group that its terminal is gone: SIGHUP, and SIGCONT so that it hears of it.
+pub(super) fn hang_up_group(group: Pid) {
+    signal_group(group, SignalInfo::kernel(Signal::HUP));
+    signal_group(group, SignalInfo::kernel(Signal::CONT));
+}
+
+/// Tells the leader of a session that its terminal is gone: SIGHUP, and SIGCONT so that it hears of it.
+pub(super) fn signal_leader(session: Pid) {
+    if session == Pid::NONE {
+        return;
+    }
+    if let Ok(leader) = tree::process(session) {
+        let _ = signals::send(&leader, SignalInfo::kernel(Signal::HUP));
+        let _ = signals::send(&leader, SignalInfo::kernel(Signal::CONT));
     }
 }
 

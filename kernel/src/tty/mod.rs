@@ -1,130 +1,64 @@
-//! Terminals: `/dev/console`, `/dev/ttyS0` and `/dev/tty`.
+//! Terminals: `/dev/console`, `/dev/tty`, serial lines; and what virtual consoles build on.
 //!
-//! One terminal, the serial line: `logic::tty` is the discipline, the driver sends and receives. A kernel thread feeds what
-//! is received into the discipline, so nothing of it runs in an interrupt. Lock: rank `Stream`, a sleeping one, around the
-//! discipline; signals are sent without it. Modules, lowest first:
+//! A terminal is a [`terminal::Tty`]: `logic::tty` is the discipline, a [`driver::Driver`] sends. Who makes one says
+//! `Tty::new` with a name, a device number and a driver, [`registry::add`]s it, and gives it a node with
+//! [`device::add_node`]. Input comes by `Tty::receive` from a kernel thread; when the window changes, `Tty::resize`
+//! tells the programs (SIGWINCH); `Tty::hang_up` ends all use. A driver that is full and has room again calls
+//! `Tty::drained`, or wakes its own [`driver::Driver::sent`] if that happens in an interrupt. What `/dev/tty0` is,
+//! which changes, is an alias: [`registry::add_alias`]. `/dev/console` is what the last `console=` word names
+//! ([`registry::console`]). See docs/terminals.md.
+//!
+//! Locks: `Stream` around a discipline, `Table` around the lists; signals are sent without. Modules, lowest first:
 //! - [`job`]: sessions, foreground groups, and who may read and write.
-//! - [`device`]: the files.
+//! - [`driver`]: what is behind a terminal.
+//! - [`terminal`]: a terminal.
+//! - [`registry`]: which there are.
+//! - [`device`]: their files.
+//! - [`control`]: requests (ioctl(2)).
+//! - [`serial`]: serial lines.
 
 pub(crate) mod job;
-mod device;
+pub(crate) mod driver;
+pub(crate) mod terminal;
+pub(crate) mod registry;
+pub(crate) mod device;
+mod control;
+mod serial;
 
 use abi::Result;
-use hal::context::Kind;
-use hal::rank;
-use hal::spin::Once;
-use logic::runq::Policy;
 use logic::signal::{Signal, SignalInfo};
-use logic::tty::{LineDiscipline, Output, Termios, WindowSize};
-use nucleus::sched::{self, Mutex, Thread, Wait, WaitQueue};
 
 use crate::process::{Cx, Pid};
-use job::Job;
 
-pub(crate) use device::{control, opened};
+pub(crate) use control::control;
+pub(crate) use device::opened;
+pub(crate) use terminal::Sort;
 
-/// A terminal.
-pub(crate) struct Tty {
-    line: Mutex<Line, rank::Stream>,
-    readable: WaitQueue,
-    writable: WaitQueue,
-    job: Job,
-}
-
-/// What the lock is around.
-struct Line {
-    discipline: LineDiscipline,
-    size: WindowSize,
-}
-
-/// The serial line, which takes everything at once.
-struct Serial;
-
-impl Output for Serial {
-    fn room(&self) -> usize {
-        usize::MAX
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        hal::console::write_raw(bytes);
-    }
-}
-
-static CONSOLE: Once<Tty> = Once::new();
-
-/// Makes the terminal, its devices, and the thread that feeds it.
+/// Makes the terminals that are there from the start, and their devices.
 ///
 /// # Errors
 /// ENOMEM.
 pub(crate) fn init() -> Result<()> {
-    let discipline = LineDiscipline::try_new(Termios::default())?;
-    let tty = CONSOLE.call_once(|| Tty {
-        line: Mutex::new(Line { discipline, size: WindowSize::default() }),
-        readable: WaitQueue::new(),
-        writable: WaitQueue::new(),
-        job: Job::new(),
-    });
     device::register()?;
     crate::process::exit::set_on_session_end(session_ended);
-    match drivers::uart::start(0) {
-        Ok(uart) => {
-            let feeder = Thread::new("tty", Kind::Kernel, Policy::default(), move || feed(tty, uart))?;
-            sched::start(&feeder);
-        }
-        Err(_) => nucleus::warning!("there is no serial port: the console only prints"),
-    }
-    Ok(())
+    serial::start()
 }
 
-/// Takes what is received, for ever.
-fn feed(tty: &'static Tty, uart: &'static drivers::uart::Uart) {
-    let mut bytes = [0; 64];
-    loop {
-        let received = uart.readable().block_until(Wait::UNINTERRUPTIBLE, || match uart.read(&mut bytes) {
-            0 => Err(abi::Errno::EAGAIN),
-            count => Ok(count),
-        });
-        if let Ok(count) = received {
-            tty.receive(&bytes[..count]);
+/// The leader of a session has ended: a line is hung up; a pty is free, and its foreground is told.
+fn session_ended(session: Pid) {
+    let Some(tty) = registry::of_session(session) else { return };
+    if tty.sort == Sort::Pty {
+        if let Some(foreground) = tty.job.release(session) {
+            job::signal_group(foreground, SignalInfo::kernel(Signal::HUP));
         }
-    }
-}
-
-impl Tty {
-    fn receive(&self, bytes: &[u8]) {
-        for &byte in bytes {
-            let signal = self.line.lock().discipline.input(byte, &mut Serial);
-            if let Some(signal) = signal {
-                self.signal_foreground(signal);
-            }
-        }
-        self.readable.wake_all();
-        self.writable.wake_all();
-    }
-
-    fn signal_foreground(&self, signal: Signal) {
-        job::signal_group(self.job.foreground(), SignalInfo::kernel(signal));
-    }
-
-    /// The one there is.
-    fn console() -> Result<&'static Tty> {
-        CONSOLE.get().ok_or(abi::Errno::ENXIO)
-    }
-}
-
-/// The leader of a session has ended: its terminal is free, and the foreground is told.
-pub(crate) fn session_ended(session: Pid) {
-    let Some(tty) = CONSOLE.get() else { return };
-    if let Some(foreground) = tty.job.release(session) {
-        job::signal_group(foreground, SignalInfo::kernel(Signal::HUP));
-        job::signal_group(foreground, SignalInfo::kernel(Signal::CONT));
+    } else {
+        tty.hang_up_after_leader(session);
     }
 }
 
 /// The controlling terminal of a task, as `/proc/PID/stat` tells it: device number and foreground group.
 pub(crate) fn of_session(session: Pid) -> Option<(u64, Pid)> {
-    let tty = CONSOLE.get()?;
-    (tty.job.session() == session && session != Pid::NONE).then(|| (device::SERIAL, tty.job.foreground()))
+    registry::of_session(session).map(|tty| (tty.number, tty.job.foreground()))
 }
 
 /// What a task that uses the terminal is to it.

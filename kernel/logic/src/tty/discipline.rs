@@ -1,8 +1,8 @@
 //! The line discipline's state, and what programs ask of it.
 
 use abi::termios::{
-    ECHO, ICANON, ICRNL, IEXTEN, IGNCR, INLCR, ISIG, IXON, VEOF, VEOL, VEOL2, VERASE, VINTR, VKILL, VLNEXT,
-    VMIN, VQUIT, VREPRINT, VSTART, VSTOP, VSUSP, VTIME, VWERASE,
+    ECHO, EXTPROC, ICANON, ICRNL, IEXTEN, IGNCR, INLCR, ISIG, IXON, VEOF, VEOL, VEOL2, VERASE, VINTR, VKILL,
+    VLNEXT, VMIN, VQUIT, VREPRINT, VSTART, VSTOP, VSUSP, VTIME, VWERASE,
 };
 use abi::{Errno, Result};
 
@@ -65,10 +65,10 @@ impl LineDiscipline {
     pub fn set_termios(&mut self, termios: Termios, out: &mut impl Output) {
         let old = core::mem::replace(&mut self.termios, termios);
         self.special = special_bytes(&termios);
-        if old.has_local(ICANON) != termios.has_local(ICANON) {
+        if (old.lflag ^ termios.lflag) & (ICANON | EXTPROC) != 0 {
             self.is_erasing = false;
             self.is_next_literal = false;
-            if termios.has_local(ICANON) {
+            if self.reads_lines() {
                 self.queue.make_line();
             } else {
                 self.queue.forget_lines();
@@ -87,21 +87,43 @@ impl LineDiscipline {
     /// # Errors
     /// EAGAIN while there is nothing.
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize> {
-        if out.is_empty() {
+        let room = out.len();
+        let mut done = 0;
+        self.read_to(room, &mut |piece| {
+            if let Some(place) = out.get_mut(done..done + piece.len()) {
+                place.copy_from_slice(piece);
+            }
+            done += piece.len();
+            Ok(piece.len())
+        })
+    }
+
+    /// As [`Self::read`], but shows the bytes where they lie, no more than `room`: `give` says how many it took
+    /// of a piece, and is called twice at most.
+    ///
+    /// # Errors
+    /// EAGAIN while there is nothing; what `give` says of the first piece, and then nothing is taken.
+    pub fn read_to(&mut self, room: usize, give: &mut dyn FnMut(&[u8]) -> Result<usize>) -> Result<usize> {
+        if room == 0 {
             return Ok(0);
         }
-        if self.termios.has_local(ICANON) {
-            return if self.queue.has_line() { Ok(self.queue.read_line(out)) } else { Err(Errno::EAGAIN) };
+        if self.reads_lines() {
+            return if self.queue.has_line() { self.queue.give_line(room, give) } else { Err(Errno::EAGAIN) };
         }
-        match self.queue.read_raw(out) {
+        match self.queue.give_raw(room, give)? {
             0 if self.read_rule() != ReadRule::Now => Err(Errno::EAGAIN),
             count => Ok(count),
         }
     }
 
+    /// Whether a read gives lines. With EXTPROC the other side edits them, and bytes are bytes here.
+    pub(super) const fn reads_lines(&self) -> bool {
+        self.termios.has_local(ICANON) && !self.termios.has_local(EXTPROC)
+    }
+
     /// What a blocking read waits for.
     pub const fn read_rule(&self) -> ReadRule {
-        if self.termios.has_local(ICANON) {
+        if self.reads_lines() {
             return ReadRule::Line;
         }
         match (self.termios.cc[VMIN], self.termios.cc[VTIME]) {
@@ -114,7 +136,7 @@ impl LineDiscipline {
 
     /// How many bytes can be read: FIONREAD.
     pub fn readable(&self) -> usize {
-        if self.termios.has_local(ICANON) { self.queue.line_bytes() } else { self.queue.len() }
+        if self.reads_lines() { self.queue.line_bytes() } else { self.queue.len() }
     }
 
     /// Whether poll(2) reports input. In line mode the end of the input is some too.

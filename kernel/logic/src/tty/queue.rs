@@ -110,37 +110,102 @@ impl InputQueue {
         self.complete = self.tail;
     }
 
-    /// Takes bytes of the first line, which there is. When `out` is full just before the end of the input,
-    /// takes that too, lest the next read look like the end of the file.
-    pub(super) fn read_line(&mut self, out: &mut [u8]) -> usize {
-        let mut places = out.iter_mut();
-        while self.has_line() {
-            let (word, bit) = end_bit(self.tail);
-            let is_end = self.ends[word] & bit != 0;
-            let byte = self.byte_at(self.tail);
-            if !(is_end && byte == END_OF_INPUT) {
-                let Some(place) = places.next() else { break };
-                *place = byte;
+    /// Gives bytes of the first line, which there is, as far as there is `room`. When that ends just before the
+    /// end of the input, takes that too, lest the next read look like the end of the file. `give` says how many
+    /// it took of a piece.
+    ///
+    /// # Errors
+    /// What `give` says of the first piece; nothing is taken then.
+    pub(super) fn give_line(
+        &mut self,
+        room: usize,
+        give: &mut dyn FnMut(&[u8]) -> Result<usize>,
+    ) -> Result<usize> {
+        let (end, last) = match self.first_end() {
+            Some(end) if self.byte_at(end) == END_OF_INPUT => (end, Some(end)),
+            Some(end) => (end + 1, None),
+            None => (self.complete, None),
+        };
+        let given = self.give(self.tail..end.min(self.tail.saturating_add(room)), give)?;
+        self.skip(given);
+        if last == Some(self.tail) {
+            self.skip(1);
+        }
+        Ok(given)
+    }
+
+    /// The same for bytes whatever they are.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn give_raw(
+        &mut self,
+        room: usize,
+        give: &mut dyn FnMut(&[u8]) -> Result<usize>,
+    ) -> Result<usize> {
+        let given = self.give(self.tail..self.head.min(self.tail.saturating_add(room)), give)?;
+        self.tail += given;
+        self.complete = self.complete.max(self.tail);
+        Ok(given)
+    }
+
+    /// Shows the bytes at these positions, in two pieces where the ring ends between them.
+    fn give(&self, positions: Range<usize>, give: &mut dyn FnMut(&[u8]) -> Result<usize>) -> Result<usize> {
+        let start = positions.start % CAPACITY;
+        let first = positions.len().min(CAPACITY - start);
+        let mut given = 0;
+        for (start, len) in [(start, first), (0, positions.len() - first)] {
+            let Some(piece) = self.bytes.get(start..start + len).filter(|piece| !piece.is_empty()) else {
+                break;
+            };
+            match give(piece) {
+                Ok(count) => given += count.min(len),
+                Err(_) if given > 0 => break,
+                Err(error) => return Err(error),
             }
-            self.ends[word] &= !bit;
-            self.tail += 1;
-            if is_end {
+            if given < first {
                 break;
             }
         }
-        let left = places.len();
-        out.len() - left
+        Ok(given)
     }
 
-    /// Takes bytes.
-    pub(super) fn read_raw(&mut self, out: &mut [u8]) -> usize {
-        let count = out.len().min(self.len());
-        for (place, position) in out.iter_mut().zip(self.tail..self.tail + count) {
-            *place = self.byte_at(position);
+    /// The position of the first byte that ends a line.
+    fn first_end(&self) -> Option<usize> {
+        let mut position = self.tail;
+        while position < self.complete {
+            let (word, bit) = end_bit(position);
+            let ahead = self.ends[word] & !(bit - 1);
+            if ahead != 0 {
+                let found = position - position % WORD_BITS + ahead.trailing_zeros() as usize;
+                return (found < self.complete).then_some(found);
+            }
+            position += WORD_BITS - position % WORD_BITS;
+        }
+        None
+    }
+
+    /// Passes over bytes of whole lines.
+    fn skip(&mut self, count: usize) {
+        if let Some(last) = (self.tail + count).checked_sub(1).filter(|_| count > 0) {
+            // Only the last byte of a line is marked.
+            let (word, bit) = end_bit(last);
+            self.ends[word] &= !bit;
         }
         self.tail += count;
-        self.complete = self.complete.max(self.tail);
-        count
+    }
+
+    /// Adds bytes, as many as there is room for.
+    pub(super) fn push_all(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && self.len() < CAPACITY {
+            let start = self.head % CAPACITY;
+            let count = bytes.len().min(CAPACITY - self.len()).min(CAPACITY - start);
+            let (now, later) = bytes.split_at(count);
+            let Some(place) = self.bytes.get_mut(start..start + count) else { return };
+            place.copy_from_slice(now);
+            self.head += count;
+            bytes = later;
+        }
     }
 
     /// The bytes of whole lines, without ends of the input.

@@ -1,9 +1,9 @@
 //! What a received byte does.
 
 use abi::termios::{
-    BRKINT, ECHO, ECHOCTL, ECHONL, ICANON, ICRNL, IEXTEN, IGNBRK, IGNCR, IGNPAR, INLCR, INPCK, ISIG, ISTRIP,
-    IUCLC, IXANY, IXON, NOFLSH, PARMRK, VEOF, VEOL, VEOL2, VERASE, VINTR, VKILL, VLNEXT, VQUIT, VREPRINT,
-    VSTART, VSTOP, VSUSP, VWERASE,
+    BRKINT, ECHO, ECHOCTL, ECHONL, EXTPROC, ICANON, ICRNL, IEXTEN, IGNBRK, IGNCR, IGNPAR, INLCR, INPCK, ISIG,
+    ISTRIP, IUCLC, IXANY, IXON, NOFLSH, PARMRK, VEOF, VEOL, VEOL2, VERASE, VINTR, VKILL, VLNEXT, VQUIT,
+    VREPRINT, VSTART, VSTOP, VSUSP, VWERASE,
 };
 
 use super::discipline::LineDiscipline;
@@ -55,6 +55,44 @@ impl LineDiscipline {
         signal
     }
 
+    /// Takes bytes the device received, up to the first that sends a signal or finds no room; returns how many, and
+    /// the signal. What they do is what [`Self::input`] does with each.
+    pub fn input_all(&mut self, bytes: &[u8], out: &mut impl Output) -> (usize, Option<Signal>) {
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..)
+            && let Some(&first) = rest.first()
+        {
+            let run = self.ordinary_prefix(rest);
+            if !run.is_empty() {
+                self.queue.push_all(run);
+                done += run.len();
+                continue;
+            }
+            if !self.has_room() {
+                break;
+            }
+            done += 1;
+            if let Some(signal) = self.input(first, out) {
+                return (done, Some(signal));
+            }
+        }
+        (done, None)
+    }
+
+    /// What at the start of the bytes only goes into the queue, and fits.
+    fn ordinary_prefix<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let is_external = self.termios.has_local(EXTPROC);
+        let is_shown = (self.termios.has_local(ECHO | ECHONL) || self.is_erasing) && !is_external;
+        let is_changed = self.termios.has_input(ISTRIP | IUCLC | PARMRK);
+        let is_waited_for = self.screen.is_stopped() && self.termios.has_input(IXANY);
+        if is_shown || is_changed || is_waited_for || self.is_next_literal {
+            return &[];
+        }
+        let bytes = bytes.get(..self.spare()).unwrap_or(bytes);
+        let end = bytes.iter().position(|&byte| !is_external && self.is_special(byte)).unwrap_or(bytes.len());
+        bytes.get(..end).unwrap_or_default()
+    }
+
     /// Takes a byte that the device found damaged; a break is a zero. May send a signal as [`Self::input`].
     pub fn input_damaged(&mut self, byte: u8, damage: Damage, out: &mut impl Output) -> Option<Signal> {
         let is_break = damage == Damage::Break;
@@ -86,7 +124,7 @@ impl LineDiscipline {
 
     /// A line that was not ended yet must take the byte that ends it.
     fn may_overflow(&self) -> bool {
-        self.termios.has_local(ICANON) && !self.queue.has_line()
+        self.reads_lines() && !self.queue.has_line()
     }
 
     fn drop_last_of_overlong(&mut self) {
@@ -97,6 +135,10 @@ impl LineDiscipline {
 
     fn receive(&mut self, byte: u8, out: &mut dyn Output) -> Option<Signal> {
         let byte = self.translated(byte);
+        if self.termios.has_local(EXTPROC) {
+            self.queue.push(byte);
+            return None;
+        }
         if !core::mem::take(&mut self.is_next_literal) && self.is_special(byte) {
             return self.receive_special(byte, out);
         }

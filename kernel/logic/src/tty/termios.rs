@@ -2,7 +2,8 @@
 
 use abi::termios::{
     B38400, BOTHER, CBAUD, CBAUDEX, CREAD, CS8, DEFAULT_CC, ECHO, ECHOCTL, ECHOE, ECHOK, ECHOKE, HUPCL,
-    ICANON, ICRNL, IEXTEN, ISIG, IXON, NCCS, ONLCR, OPOST, SPEEDS, TERMIOS_SIZE, TERMIOS2_SIZE,
+    ICANON, ICRNL, IEXTEN, ISIG, IXON, NCC, NCCS, ONLCR, OPOST, SPEEDS, TERMIO_SIZE, TERMIOS_SIZE,
+    TERMIOS2_SIZE,
 };
 
 /// The settings; fields are called as in C, without `c_`.
@@ -89,6 +90,39 @@ impl Termios {
         bytes[..TERMIOS_SIZE].copy_from_slice(&self.encode());
         bytes[TERMIOS_SIZE..TERMIOS_SIZE + 4].copy_from_slice(&self.ispeed.to_le_bytes());
         bytes[TERMIOS_SIZE + 4..].copy_from_slice(&self.ospeed.to_le_bytes());
+        bytes
+    }
+
+    /// From the structure of TCSETA: the low halves of the flags and the first control characters; the rest stays as
+    /// it is `now`.
+    pub fn decode_old(bytes: &[u8; TERMIO_SIZE], now: &Self) -> Self {
+        let half = |at: usize, now: u32| {
+            now & 0xffff_0000 | u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+        };
+        let mut cc = now.cc;
+        cc[..NCC].copy_from_slice(&bytes[9..9 + NCC]);
+        let cflag = half(4, now.cflag);
+        let speed = speed_of(cflag);
+        Self {
+            iflag: half(0, now.iflag),
+            oflag: half(2, now.oflag),
+            cflag,
+            lflag: half(6, now.lflag),
+            line: bytes[8],
+            cc,
+            ispeed: speed.unwrap_or(now.ispeed),
+            ospeed: speed.unwrap_or(now.ospeed),
+        }
+    }
+
+    /// The structure of TCGETA.
+    pub fn encode_old(&self) -> [u8; TERMIO_SIZE] {
+        let mut bytes = [0; TERMIO_SIZE];
+        for (place, word) in [self.iflag, self.oflag, self.cflag, self.lflag].into_iter().enumerate() {
+            bytes[2 * place..2 * place + 2].copy_from_slice(&word.to_le_bytes()[..2]);
+        }
+        bytes[8] = self.line;
+        bytes[9..9 + NCC].copy_from_slice(&self.cc[..NCC]);
         bytes
     }
 

@@ -152,3 +152,24 @@ fn input_has_room_while_a_line_may_end() {
     assert_eq!(terminal.read(5000).map(|line| line.len()), Some(4096));
     assert!(terminal.discipline.has_room());
 }
+
+#[test]
+fn a_read_finds_the_bytes_across_the_ring_s_end() {
+    let mut terminal = Terminal::new(Termios { lflag: ICANON, ..Termios::default() });
+    for round in 0..40_usize {
+        let line = [b"0123456789".repeat(round + 20), b"\n".to_vec()].concat();
+        terminal.type_all(&line);
+        assert_eq!(terminal.read(7).as_deref(), line.get(..7));
+        assert_eq!(terminal.discipline.read_to(9, &mut |_| Err(abi::Errno::EFAULT)), Err(abi::Errno::EFAULT));
+        assert_eq!(terminal.read(5000).as_deref(), line.get(7..));
+    }
+}
+
+#[test]
+fn with_extproc_bytes_are_only_bytes() {
+    let mut terminal = Terminal::new(Termios::default());
+    terminal.change(|termios| termios.lflag |= EXTPROC);
+    assert_eq!(terminal.type_all(b"a\x7f\x03\n\x04"), None);
+    assert_eq!(terminal.shown(), b"");
+    assert_eq!(terminal.read(9).as_deref(), Some(&b"a\x7f\x03\n\x04"[..]));
+}

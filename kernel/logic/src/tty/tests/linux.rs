@@ -177,6 +177,34 @@ fn both(linux: &mut Linux, steps: &[Step]) -> String {
     text
 }
 
+proptest! {
+    /// The short way for many bytes does what each byte does.
+    #[test]
+    fn many_bytes_are_as_one_after_another(
+        termios in termios(),
+        pieces in prop::collection::vec((bytes(40), 1..90_usize, 0..300_usize), 1..20),
+    ) {
+        let (mut one, mut many) = (Terminal::new(termios), Terminal::new(termios));
+        for (bytes, times, read) in pieces {
+            let bytes = bytes.repeat(times);
+            let mut rest = bytes.as_slice();
+            loop {
+                let (count, signal) = many.discipline.input_all(rest, &mut many.device);
+                let last = one.type_all(&rest[..count]);
+                prop_assert_eq!(last, signal);
+                prop_assert_eq!(one.shown(), many.shown());
+                rest = &rest[count..];
+                if signal.is_none() {
+                    break;
+                }
+            }
+            prop_assert_eq!(one.discipline.has_room(), many.discipline.has_room());
+            prop_assert!(rest.is_empty() || !many.discipline.has_room());
+            prop_assert_eq!(one.read(read), many.read(read));
+        }
+    }
+}
+
 /// A pty to compare with, if this machine has one.
 fn linux() -> Option<Linux> {
     let started = Linux::start().map(|mut linux| (linux.ask("new"), linux));
