@@ -2,6 +2,7 @@
 //!
 //! - [`rtc`]: the clock that runs while the machine is off.
 //! - [`uart`]: the serial port.
+//! - [`display`]: pictures and text.
 //! - [`ahci`]: serial ATA disks.
 //! - [`ide`]: parallel ATA disks.
 //! - [`virtio`]: devices made for virtual machines.
@@ -14,6 +15,7 @@ extern crate alloc;
 
 pub mod rtc;
 pub mod uart;
+pub mod display;
 pub mod ahci;
 pub mod ide;
 pub mod virtio;

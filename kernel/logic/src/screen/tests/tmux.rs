@@ -155,22 +155,51 @@ fn sequence(random: &mut Random, screen: &mut Screen) -> Vec<u8> {
     let mut bytes = Vec::new();
     let is_wide = random.below(4) == 0;
     for _ in 0..random.below(40) + 5 {
-        let next = piece(random, screen, is_wide);
+        let next = if is_wide { wide_piece(random, screen) } else { piece(random, screen) };
         screen.feed(next.as_bytes());
         bytes.extend_from_slice(next.as_bytes());
     }
     bytes
 }
 
-fn piece(random: &mut Random, screen: &Screen, is_wide: bool) -> String {
+/// With wide characters. tmux leaves halves of them where something else is printed or inserted over them, so lines are
+/// begun anew.
+fn wide_piece(random: &mut Random, screen: &Screen) -> String {
+    let row = screen.cursor().0;
+    match random.below(12) {
+        0..5 if row + 4 > screen.region.end => {
+            format!("\x1b[49m{}", words(random, &["漢", "字", "界", "🦀"]))
+        }
+        0..5 => words(random, &["漢", "字", "界", "🦀"]),
+        5 => "\r\n".to_string(),
+        6 => colors(random),
+        7 => format!("\x1b[{}H\x1b[2K", random.below(u64::from(ROWS)) + 1),
+        8 => {
+            let top = random.below(u64::from(ROWS) - 1) + 1;
+            let bottom = top + 1 + random.below(u64::from(ROWS) - top);
+            format!("\x1b[{top};{bottom}r\x1b[{}H", random.below(u64::from(ROWS)) + 1)
+        }
+        _ if screen.is_wrap_pending() => "\r\x1b[2K".to_string(),
+        9 if screen.region.contains(&row) => {
+            format!("\r\x1b[{}{}\x1b[2K", random.below(4) + 1, random.of(&["L", "M", "S", "T"]))
+        }
+        _ => format!("{}\r\x1b[2K", random.of(&["\x1bM", "\x1bD", "\x1bE", "\x1b[2J"])),
+    }
+}
+
+fn piece(random: &mut Random, screen: &Screen) -> String {
     let (rows, columns) = (u64::from(ROWS), u64::from(COLUMNS));
     let place =
         |random: &mut Random| format!("\x1b[{};{}H", random.below(rows) + 1, random.below(columns) + 1);
     let count = |random: &mut Random| random.mostly(5, 60);
     match random.below(20) {
+        // The first character after a wrap is not inserted in tmux.
+        0..5 if screen.modes().is_insert => {
+            format!("\r\x1b[{}C{}", random.below(9), words(random, &[]).chars().take(9).collect::<String>())
+        }
         // A wrap that scrolls leaves a line without a background in tmux.
-        0..5 if screen.cursor().0 + 4 > screen.region.end => format!("\x1b[49m{}", words(random, is_wide)),
-        0..5 => words(random, is_wide),
+        0..5 if screen.cursor().0 + 4 > screen.region.end => format!("\x1b[49m{}", words(random, &[])),
+        0..5 => words(random, &[]),
         5..7 => "\r\n".to_string(),
         7 | 8 => colors(random),
         9 | 10 => place(random),
@@ -183,11 +212,17 @@ fn piece(random: &mut Random, screen: &Screen, is_wide: bool) -> String {
             format!("\x1b[?6l\x1b[{top};{bottom}r{}", place(random))
         }
         13 => random.of(&["\x1b(0", "\x1b(B", "\x1b(B", "\x1b)0", "\x0e", "\x0f", "\x0f"]).to_string(),
-        // Leaving the alternate screen without being there restores an old cursor in tmux; leaving it keeps the charsets.
-        14 if screen.is_alternate => "\x1b(B\x1b)B\x0f\x1b[?1049l".to_string(),
-        14 if is_wide => random.of(&["\x1b(B\x1b)B\x0f\x1b[?1049h", "\x1b[r\x1b[H"]).to_string(),
+        // Leaving the alternate screen without being there restores an old cursor in tmux; leaving it keeps
+        // the charsets and the mode of origin.
+        14 if screen.is_alternate => "\x1b[?6l\x1b[H\x1b(B\x1b)B\x0f\x1b[?1049l".to_string(),
         14 => random
-            .of(&["\x1b(B\x1b)B\x0f\x1b[?1049h", "\x1b[r\x1b[H", "\x1b[4h", "\x1b[4l", "\x1b[4l"])
+            .of(&[
+                "\x1b[?6l\x1b[H\x1b(B\x1b)B\x0f\x1b[?1049h",
+                "\x1b[r\x1b[H",
+                "\x1b[4h",
+                "\x1b[4l",
+                "\x1b[4l",
+            ])
             .to_string(),
         // From behind the last column, terminals do not agree where these start.
         _ if screen.is_wrap_pending() => "\r".to_string(),
@@ -195,8 +230,10 @@ fn piece(random: &mut Random, screen: &Screen, is_wide: bool) -> String {
             let last = random.of(&["A", "B", "C", "D", "E", "F", "G", "d", "Z"]);
             format!("\x1b[{}{last}", count(random))
         }
-        17 if !is_wide => {
-            let last = random.of(&["@", "P", "X"]);
+        // tmux does not blank all of the room it makes where less than that is moved.
+        17 if screen.cursor().1 < 22 => format!("\x1b[{}@", random.below(9)),
+        17 => {
+            let last = random.of(&["P", "X"]);
             format!("\x1b[{}{last}", count(random))
         }
         18 => {
@@ -205,20 +242,18 @@ fn piece(random: &mut Random, screen: &Screen, is_wide: bool) -> String {
                 if screen.region.contains(&row) { &["L", "M", "S", "T"] } else { &["S", "T"] };
             format!("\x1b[{}{}", count(random) + 1, random.of(choices))
         }
-        19 if !is_wide => {
-            random.of(&["\x1b[K", "\x1b[1K", "\x1b[2K", "\x1b[J", "\x1b[1J", "\x1b[2J"]).to_string()
-        }
+        19 => random.of(&["\x1b[K", "\x1b[1K", "\x1b[2K", "\x1b[J", "\x1b[1J", "\x1b[2J"]).to_string(),
         _ => random.of(&["\x1bM", "\x1bD", "\x1bE", "\x08", "\x1b[2K", "\x1b[2J"]).to_string(),
     }
 }
 
-fn words(random: &mut Random, is_wide: bool) -> String {
+fn words(random: &mut Random, wide: &[&str]) -> String {
     let mut text = String::new();
     for _ in 0..random.mostly(12, 90) + 1 {
-        text.push_str(match random.below(if is_wide { 8 } else { 6 }) {
+        text.push_str(match random.below(if wide.is_empty() { 6 } else { 8 }) {
             0 => " ",
             1 => random.of(&["é", "ß", "│", "█"]),
-            6 | 7 => random.of(&["漢", "字", "界", "🦀"]),
+            6 | 7 => random.of(wide),
             _ => random.of(&["a", "b", "q", "x", "l", "Z", "0", "~", "#"]),
         });
     }
