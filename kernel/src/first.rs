@@ -16,7 +16,7 @@ use nucleus::vfs::{FileKind, Last, OpenFile, Place, Walker};
 use nucleus::{error, info};
 
 use crate::process::{Process, init, tree};
-use crate::{mounts, tty, usermode};
+use crate::{mounts, tty, usermode, vt};
 
 /// Runs the first program to its end.
 pub(crate) fn run(boot: &'static BootInfo) {
@@ -24,7 +24,7 @@ pub(crate) fn run(boot: &'static BootInfo) {
     let path = options.rdinit.unwrap_or("/init");
     crate::procfs::init(boot);
     tty::registry::set_command_line(boot.command_line.as_str());
-    if let Err(error) = prepare() {
+    if let Err(error) = prepare(boot) {
         error!("cannot make the root file system and the devices: {error}; give the machine more memory");
         return;
     }
@@ -42,7 +42,7 @@ pub(crate) fn run(boot: &'static BootInfo) {
 ///
 /// # Errors
 /// ENOMEM.
-pub(crate) fn prepare() -> Result<()> {
+pub(crate) fn prepare(boot: &'static BootInfo) -> Result<()> {
     set_clock();
     nucleus::mm::pressure::set(nucleus::vfs::cache::reclaim::free);
     nucleus::vfs::flusher::start()?;
@@ -51,7 +51,8 @@ pub(crate) fn prepare() -> Result<()> {
     fs::devices::register()?;
     nucleus::disk_files::loops::register()?;
     crate::ipc::init();
-    tty::init()
+    tty::init()?;
+    vt::init(boot)
 }
 
 fn set_clock() {

@@ -6,6 +6,7 @@
 //! - [`system`]: name, load and end of the system.
 //! - [`process`]: processes, their tree, signals, programs.
 //! - [`tty`]: terminals and job control.
+//! - [`vt`]: virtual consoles: screens and keyboards as terminals.
 //! - [`trace`]: printing system calls.
 //! - [`shm`]: memory that several share.
 //! - [`ipc`]: System V semaphores, messages and memory.
@@ -32,6 +33,7 @@ mod vdso;
 mod system;
 mod process;
 mod tty;
+mod vt;
 mod trace;
 mod shm;
 mod ipc;

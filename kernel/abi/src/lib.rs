@@ -9,6 +9,7 @@
 //! - [`signal`]: numbers, flags and codes of signals.
 //! - [`process`]: flags of clone, wait and futex.
 //! - [`termios`]: flags and requests of terminals.
+//! - [`console`]: requests to virtual consoles.
 //! - [`file`]: open flags, modes, device numbers, poll events.
 //! - [`time`]: times as structures.
 //! - [`vdso`]: the page from which the vDSO tells time.
@@ -24,6 +25,7 @@ pub mod auxv;
 pub mod signal;
 pub mod process;
 pub mod termios;
+pub mod console;
 pub mod file;
 pub mod time;
 pub mod vdso;

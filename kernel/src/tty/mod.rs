@@ -26,6 +26,7 @@ mod control;
 mod serial;
 
 use abi::Result;
+use alloc::sync::Arc;
 use logic::signal::{Signal, SignalInfo};
 
 use crate::process::{Cx, Pid};
@@ -59,6 +60,11 @@ fn session_ended(session: Pid) {
 /// The controlling terminal of a task, as `/proc/PID/stat` tells it: device number and foreground group.
 pub(crate) fn of_session(session: Pid) -> Option<(u64, Pid)> {
     registry::of_session(session).map(|tty| (tty.number, tty.job.foreground()))
+}
+
+/// The controlling terminal of who asks.
+pub(crate) fn of_session_of(cx: &Cx) -> Option<Arc<terminal::Tty>> {
+    registry::of_session(caller_session(cx).0)
 }
 
 /// What a task that uses the terminal is to it.

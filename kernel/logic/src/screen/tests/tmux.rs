@@ -21,7 +21,7 @@ const ROWS: u16 = 12;
 const COLUMNS: u16 = 40;
 /// Sequences in a usual run, and where all are wanted.
 const FEW: u64 = 150;
-const MANY: u64 = 4000;
+const MANY: u64 = 1000;
 
 struct Tmux {
     name: String,
