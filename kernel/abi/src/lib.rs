@@ -10,6 +10,7 @@
 //! - [`process`]: flags of clone, wait and futex.
 //! - [`termios`]: flags and requests of terminals.
 //! - [`console`]: requests to virtual consoles.
+//! - [`input`]: events of keyboards and mice.
 //! - [`file`]: open flags, modes, device numbers, poll events.
 //! - [`time`]: times as structures.
 //! - [`vdso`]: the page from which the vDSO tells time.
@@ -26,6 +27,7 @@ pub mod signal;
 pub mod process;
 pub mod termios;
 pub mod console;
+pub mod input;
 pub mod file;
 pub mod time;
 pub mod vdso;

@@ -3,6 +3,7 @@
 //! - [`rtc`]: the clock that runs while the machine is off.
 //! - [`uart`]: the serial port.
 //! - [`display`]: pictures and text.
+//! - [`ps2`]: keyboard and mouse.
 //! - [`ahci`]: serial ATA disks.
 //! - [`ide`]: parallel ATA disks.
 //! - [`virtio`]: devices made for virtual machines.
@@ -16,6 +17,7 @@ extern crate alloc;
 pub mod rtc;
 pub mod uart;
 pub mod display;
+pub mod ps2;
 pub mod ahci;
 pub mod ide;
 pub mod virtio;

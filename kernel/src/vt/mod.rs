@@ -9,11 +9,15 @@
 //! - [`last_words`]: a panic, over whatever is shown.
 //! - [`draw`]: the thread that draws.
 //! - [`control`]: requests (ioctl(2)).
+//! - [`sysrq`]: Alt, SysRq and a letter.
+//! - [`keyboard`]: from keys to the terminal that is shown.
 
 mod console;
 mod last_words;
 mod draw;
 mod control;
+mod sysrq;
+mod keyboard;
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -22,16 +26,18 @@ use abi::{Errno, Result};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use drivers::display::{self, Found, TextMode};
+use drivers::ps2;
 use hal::boot::BootInfo;
 use hal::rank;
 use hal::spin::Once;
-use logic::cmdline::BootOptions;
+use logic::cmdline::{self, BootOptions};
 use logic::screen::font;
 use logic::screen::paint::Painter;
 use logic::tty::Termios;
 use nucleus::sched::{Mutex, WaitQueue};
 use nucleus::warning;
 
+use crate::input;
 use crate::tty::terminal::Tty;
 use crate::tty::{Sort, device, registry};
 use console::Console;
@@ -98,7 +104,21 @@ pub(crate) fn init(boot: &'static BootInfo) -> Result<()> {
     registry::add_alias("tty0", device_number(MAJOR, 0), shown)?;
     device::add_node("tty0", device_number(MAJOR, 0), 0o620)?;
     last_words::init();
-    draw::start(consoles, log_destination(boot))
+    draw::start(consoles, log_destination(boot))?;
+    start_devices(consoles, boot)
+}
+
+/// Keyboard and mouse. A machine may have none.
+fn start_devices(consoles: &'static Consoles, boot: &'static BootInfo) -> Result<()> {
+    let Ok(controller) = ps2::start(0) else {
+        warning!("there is no PS/2 keyboard; the consoles only show");
+        return Ok(());
+    };
+    input::register()?;
+    let mut words = cmdline::words(boot.command_line.as_str());
+    let layout = words.find(|word| word.is_named(keyboard::LAYOUT_WORD)).and_then(|word| word.value);
+    keyboard::start(consoles, controller, layout)?;
+    input::start_mouse(controller)
 }
 
 /// The longest side a screen has: rows that fit, at most a thousand.

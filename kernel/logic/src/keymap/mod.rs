@@ -5,9 +5,11 @@
 //! terminfo's `linux`). Spec of the codes: `linux/input-event-codes.h`.
 //!
 //! - [`scancode`]: bytes of the keyboard.
+//! - [`mouse`]: what a mouse sends.
 //! - [`layout`]: what is printed on the keys.
 
 pub mod layout;
+pub mod mouse;
 pub mod scancode;
 
 use layout::Layout;
