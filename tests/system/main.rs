@@ -20,6 +20,7 @@ mod programs;
 mod roots;
 mod storage;
 mod sysfs;
+mod consoles;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         roots::tests(),
         storage::tests(),
         sysfs::tests(),
+        consoles::tests(),
         guest_programs::tests(),
         bad_input::tests(),
         last_words::tests(),

@@ -16,8 +16,8 @@ use logic::screen::{CursorLook, Screen};
 use nucleus::log;
 use nucleus::sched::{self, Thread, Wait, WaitQueue};
 
-use super::Consoles;
 use super::console::Console;
+use super::{Consoles, framebuffer};
 
 /// Between two looks.
 const FRAME_NS: u64 = 16_000_000;
@@ -47,6 +47,7 @@ fn run(consoles: &'static Consoles, log: Log) {
     let pause = WaitQueue::new();
     loop {
         let wait = match log {
+            _ if framebuffer::is_mapped() => Wait::UNINTERRUPTIBLE.until(now_ns() + FRAME_NS),
             Log::Shown => Wait::UNINTERRUPTIBLE.until(now_ns() + LOG_NS),
             Log::Elsewhere => Wait::UNINTERRUPTIBLE,
         };
@@ -60,6 +61,9 @@ fn run(consoles: &'static Consoles, log: Log) {
         }
         if console.is_text() {
             draw(consoles, console);
+        }
+        if let Found::Pixels(display) = &consoles.display {
+            framebuffer::copy(display);
         }
         consoles.all.iter().for_each(answer);
         let frame = Wait::UNINTERRUPTIBLE.until(now_ns() + FRAME_NS);

@@ -7,6 +7,7 @@
 //! `Stream` and `Display`. Modules, lowest first:
 //! - [`console`]: one console.
 //! - [`last_words`]: a panic, over whatever is shown.
+//! - [`framebuffer`]: the display as memory, `/dev/fb0`.
 //! - [`draw`]: the thread that draws.
 //! - [`control`]: requests (ioctl(2)).
 //! - [`sysrq`]: Alt, SysRq and a letter.
@@ -14,6 +15,7 @@
 
 mod console;
 mod last_words;
+mod framebuffer;
 mod draw;
 mod control;
 mod sysrq;
@@ -22,6 +24,7 @@ mod keyboard;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::file::device_number;
+use abi::termios::IUTF8;
 use abi::{Errno, Result};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -92,10 +95,13 @@ pub(crate) fn init(boot: &'static BootInfo) -> Result<()> {
         drawing: WaitQueue::new(),
         switched: WaitQueue::new(),
     });
+    // What is typed and erased is UTF-8.
+    let start = Termios::default();
+    let termios = Termios { iflag: start.iflag | IUTF8, ..start };
     for console in &consoles.all {
         let number = device_number(MAJOR, u32::try_from(console.index + 1).map_err(|_| Errno::EINVAL)?);
         let name = NAMES.get(console.index).copied().ok_or(Errno::EINVAL)?;
-        let tty = Tty::new(name, number, Sort::Line, Box::new(console::Port(console)), Termios::default())?;
+        let tty = Tty::new(name, number, Sort::Line, Box::new(console::Port(console)), termios)?;
         tty.resize(console::window(size));
         registry::add(&tty)?;
         device::add_node(name, number, 0o620)?;
@@ -104,6 +110,7 @@ pub(crate) fn init(boot: &'static BootInfo) -> Result<()> {
     registry::add_alias("tty0", device_number(MAJOR, 0), shown)?;
     device::add_node("tty0", device_number(MAJOR, 0), 0o620)?;
     last_words::init();
+    framebuffer::register(consoles)?;
     draw::start(consoles, log_destination(boot))?;
     start_devices(consoles, boot)
 }
