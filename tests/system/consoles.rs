@@ -40,6 +40,8 @@ fn start(name: &str, display: &str) -> Result<Guest, String> {
         memory_mib: 256,
         cpus: 2,
         silence: Duration::from_secs(120),
+        // A panic would end QEMU, and its picture.
+        has_debug_exit: false,
         more_arguments: vec!["-vga".to_string(), display.to_string()],
         ..Machine::new(Boot::Kernel(Board::Q35))
     };
@@ -152,7 +154,7 @@ fn keyboard_and_screen(name: &str) -> TestResult {
     let typed = format!("{CLEAR}{COLOURS}Hallo zßé@\r\n");
     expect_picture(&guest, &format!("{name}-typed"), &typed)?;
     press(&guest, "alt+f2")?;
-    run(&mut guest, "printf 'two' >/dev/tty2; [ $(fgconsole) = 2 ]")?;
+    run(&mut guest, "printf 'two' >/dev/tty2")?;
     expect_picture(&guest, &format!("{name}-second"), "two")?;
     run(&mut guest, "chvt 1")?;
     expect_picture(&guest, &format!("{name}-first"), &typed)?;
