@@ -52,7 +52,8 @@ pub(crate) fn prepare(boot: &'static BootInfo) -> Result<()> {
     nucleus::disk_files::loops::register()?;
     crate::ipc::init();
     tty::init()?;
-    vt::init(boot)
+    vt::init(boot)?;
+    crate::input::start_button()
 }
 
 fn set_clock() {

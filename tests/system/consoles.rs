@@ -29,6 +29,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("consoles/keyboard-and-screen".to_string(), Box::new(keyboard_and_screen)),
         ("consoles/framebuffer-and-panic".to_string(), Box::new(framebuffer_and_panic)),
         ("consoles/text-mode".to_string(), Box::new(text_mode)),
+        ("consoles/power-button".to_string(), Box::new(power_button)),
     ]
 }
 
@@ -224,6 +225,20 @@ fn text_mode(name: &str) -> TestResult {
         thread::sleep(Duration::from_millis(300));
     }
     guest.screenshot(&PathBuf::from("build/test-images/consoles-text-mode.png"))?;
+    guest.type_text("poweroff -f\n")?;
+    guest.expect_exit(POWERED_OFF)?;
+    Ok(())
+}
+
+/// Without a display too, the button is a key.
+fn power_button(name: &str) -> TestResult {
+    let mut guest = start(name, "none")?;
+    // Twice: the interrupt comes again.
+    for _ in 0..2 {
+        run(&mut guest, "head -c 24 /dev/input/event2 | hexdump -C >/tmp/key & sleep 0.3")?;
+        guest.control()?.execute("system_powerdown", &json!({}))?;
+        run(&mut guest, "wait; grep -q '01 00 74 00 01 00 00 00' /tmp/key")?;
+    }
     guest.type_text("poweroff -f\n")?;
     guest.expect_exit(POWERED_OFF)?;
     Ok(())

@@ -4,6 +4,7 @@
 //! - [`uart`]: the serial port.
 //! - [`display`]: pictures and text.
 //! - [`ps2`]: keyboard and mouse.
+//! - [`power_button`]: the button that asks for the end.
 //! - [`ahci`]: serial ATA disks.
 //! - [`ide`]: parallel ATA disks.
 //! - [`virtio`]: devices made for virtual machines.
@@ -18,6 +19,7 @@ pub mod rtc;
 pub mod uart;
 pub mod display;
 pub mod ps2;
+pub mod power_button;
 pub mod ahci;
 pub mod ide;
 pub mod virtio;

@@ -1,9 +1,11 @@
-//! Event devices: `/dev/input/event0` for the keyboard, `event1` and `mice` for the mouse (input(4) of Linux).
+//! Event devices: `/dev/input/event0` for the keyboard, `event1` and `mice` for the mouse,
+//! `event2` for the power button (input(4) of Linux).
 //!
 //! Each open file has a ring of its own; who reads too slowly loses the oldest. Lock: `Stream` (sleeping) around one
 //! reader's ring; `Table` around the list of readers, out of which they are cloned.
 
 mod mouse;
+mod button;
 
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
@@ -19,13 +21,14 @@ use abi::{Errno, Result};
 use hal::rank;
 use hal::spin::Lock;
 use hal::usermem::{write, write_bytes};
-use logic::keymap::{Code, Motion};
+use logic::keymap::{Code, Motion, key};
 use nucleus::clock;
 use nucleus::sched::{Mutex, WaitQueue};
 use nucleus::vfs::device::{self, Device, Registered};
 use nucleus::vfs::file::Seeking;
 use nucleus::vfs::{ByteSink, Events, File, FileKind, Transfer};
 
+pub(crate) use button::start as start_button;
 pub(crate) use mouse::start as start_mouse;
 
 /// Linux's major number of input devices.
@@ -59,6 +62,8 @@ static MOUSE: Source = Source::new(
     1 << EV_SYN | 1 << EV_KEY | 1 << EV_REL,
     INPUT_EVENT_SIZE,
 );
+static POWER_BUTTON: Source =
+    Source::new("Power Button", FIRST_EVENT + 2, 1 << EV_SYN | 1 << EV_KEY, INPUT_EVENT_SIZE);
 static ALL_MICE: Source = Source::new("mice", MICE, 0, 1);
 
 /// An open file.
@@ -68,15 +73,17 @@ struct Reader {
     readable: WaitQueue,
 }
 
-/// Makes the devices known.
+/// Nodes of keyboard and mouse.
+pub(crate) const KEYBOARD_AND_MOUSE: [(&str, u32); 3] =
+    [("input/event0", FIRST_EVENT), ("input/event1", FIRST_EVENT + 1), ("input/mice", MICE)];
+
+/// Makes nodes of devices known, by name and minor number.
 ///
 /// # Errors
 /// ENOMEM.
-pub(crate) fn register() -> Result<()> {
+pub(crate) fn register(nodes: &[(&'static str, u32)]) -> Result<()> {
     let opener: Arc<dyn Device> = Arc::new(Opener);
-    for (name, minor) in
-        [("input/event0", FIRST_EVENT), ("input/event1", FIRST_EVENT + 1), ("input/mice", MICE)]
-    {
+    for &(name, minor) in nodes {
         let (kind, number) = (FileKind::CharDevice, device_number(MAJOR, minor));
         device::register(Registered { kind, number, name, permissions: 0o660, device: opener.clone() })?;
     }
@@ -84,7 +91,7 @@ pub(crate) fn register() -> Result<()> {
 }
 
 /// A key moved.
-pub(crate) fn key(code: Code, motion: Motion) {
+pub(crate) fn key_moved(code: Code, motion: Motion) {
     KEYBOARD.report(&[(EV_KEY, u16::from(code.0), i32::from(motion == Motion::Pressed))]);
 }
 
@@ -93,7 +100,7 @@ struct Opener;
 impl Device for Opener {
     fn open(&self, number: u64, _flags: u32) -> Result<Arc<dyn File>> {
         let minor = device_parts(number).1;
-        let source = [&KEYBOARD, &MOUSE, &ALL_MICE]
+        let source = [&KEYBOARD, &MOUSE, &POWER_BUTTON, &ALL_MICE]
             .into_iter()
             .find(|source| source.minor == minor)
             .ok_or(Errno::ENXIO)?;
@@ -265,6 +272,7 @@ impl Source {
             0 => (0..32).filter(|&kind| has(kind)).for_each(set),
             EV_KEY if has(EV_REP) => (1..=127).for_each(set),
             EV_KEY if has(EV_REL) => (0x110..0x113).for_each(set),
+            EV_KEY if has(EV_KEY) => set(u16::from(key::POWER.0)),
             EV_REL if has(EV_REL) => (0..2).for_each(&mut set),
             _ => {}
         }

@@ -66,7 +66,7 @@ fn run(consoles: &'static Consoles, controller: &'static Ps2, layout: &'static L
                 console.type_bytes(&[byte]);
             }
             let Some((code, motion)) = decoder.input(byte) else { continue };
-            input::key(code, motion);
+            input::key_moved(code, motion);
             let action = keyboard.input(code, motion, console.wanted());
             if action == Action::Lights {
                 let locks = keyboard.locks();

@@ -121,7 +121,7 @@ fn start_devices(consoles: &'static Consoles, boot: &'static BootInfo) -> Result
         warning!("there is no PS/2 keyboard; the consoles only show");
         return Ok(());
     };
-    input::register()?;
+    input::register(&input::KEYBOARD_AND_MOUSE)?;
     let mut words = cmdline::words(boot.command_line.as_str());
     let layout = words.find(|word| word.is_named(keyboard::LAYOUT_WORD)).and_then(|word| word.value);
     keyboard::start(consoles, controller, layout)?;
