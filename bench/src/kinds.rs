@@ -208,7 +208,7 @@ static ROWS: [RowKind; 16] = [
 ];
 
 /// The rows of bench/guest/process/: one table in instructions, one in wall time.
-const PROCESS_ROWS: [(&str, &str); 25] = [
+const PROCESS_ROWS: [(&str, &str); 28] = [
     ("null", "getpid(2)"),
     ("getppid", "getppid(2)"),
     ("fork-exit", "fork, exit, wait: a small process"),
@@ -233,6 +233,9 @@ const PROCESS_ROWS: [(&str, &str); 25] = [
     ("mmap-4m-touched", "the same, each page written"),
     ("pipe-latency", "a byte to another process and back"),
     ("pipe-bandwidth", "a MiB through a pipe, 64 KiB at a time"),
+    ("pty-latency", "a byte to a program on a raw pty and back"),
+    ("pty-bandwidth", "a MiB from a raw pty, 64 KiB at a time"),
+    ("pty-text", "a MiB of text lines from a pty, as cat writes it"),
     ("futex", "wake another thread and be woken"),
 ];
 

@@ -22,7 +22,7 @@ const BZIMAGE: [&str; 4] = ["-m32", "-Wl,--oformat=binary", "-Wl,-Ttext=0", "ben
 const HOSTED: [&str; 8] =
     ["-static", "-O2", "-s", "-pthread", "-Wall", "-Wextra", "-Werror", "-Ibench/guest/shared"];
 const SHARED: [&str; 2] = ["shared/rows", "shared/measure"];
-const PROCESS: [&str; 7] = [
+const PROCESS: [&str; 8] = [
     "process/main",
     "process/calls",
     "process/processes",
@@ -30,6 +30,7 @@ const PROCESS: [&str; 7] = [
     "process/signals",
     "process/memory",
     "process/pipes",
+    "process/ptys",
 ];
 const FILES: [&str; 7] =
     ["files/main", "files/place", "files/paths", "files/bytes", "files/waiting", "files/disk", "files/trees"];
@@ -40,6 +41,8 @@ const EXIT: [&str; 1] = ["process/exit"];
 const DEVICES: &str = "dir /dev 755 0 0
 nod /dev/console 600 0 0 c 5 1
 nod /dev/null 666 0 0 c 1 3
+nod /dev/ptmx 666 0 0 c 5 2
+dir /dev/pts 755 0 0
 ";
 const SHELL: &str = "dir /bin 755 0 0
 dir /proc 755 0 0

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 static const struct row *const tables[] = {
-    call_rows, process_rows, switch_rows, signal_rows, memory_rows, pipe_rows, NULL,
+    call_rows, process_rows, switch_rows, signal_rows, memory_rows, pipe_rows, pty_rows, NULL,
 };
 
 int main(int count, char **arguments)

@@ -4,6 +4,7 @@
 
 #include "measure.h"
 
-extern const struct row call_rows[], process_rows[], switch_rows[], signal_rows[], memory_rows[], pipe_rows[];
+extern const struct row call_rows[], process_rows[], switch_rows[], signal_rows[], memory_rows[], pipe_rows[],
+    pty_rows[];
 
 #endif

@@ -264,6 +264,8 @@ pub const MUNLOCK: usize = 150;
 pub const MLOCKALL: usize = 151;
 /// munlockall(2).
 pub const MUNLOCKALL: usize = 152;
+/// vhangup(2).
+pub const VHANGUP: usize = 153;
 /// prctl(2).
 pub const PRCTL: usize = 157;
 /// arch_prctl(2).

@@ -67,6 +67,7 @@ constants! { u32;
     PARODD = 0x200, "Control: odd parity.";
     HUPCL = 0x400, "Control: hang up after the last close.";
     CLOCAL = 0x800, "Control: ignore modem lines.";
+    CMSPAR = 0x4000_0000, "Control: the parity bit does not change.";
     CRTSCTS = 0x8000_0000, "Control: flow control by modem lines.";
     ISIG = 0x1, "Local: keys send signals.";
     ICANON = 0x2, "Local: edit lines.";

@@ -14,6 +14,7 @@
 //! - [`epoll`]: many files watched at once.
 //! - [`devices`]: null, zero, random and the like.
 //! - [`devfs`]: the devices' directory, `/dev`.
+//! - [`devpts`]: the slaves of ptys, `/dev/pts`.
 //! - [`initramfs`]: unpacking the archive that the boot loader brought.
 //! - [`procfs`]: processes as files, `/proc`.
 //! - [`sysfs`]: devices as files, `/sys`.
@@ -35,6 +36,7 @@ pub mod mqueue;
 pub mod epoll;
 pub mod devices;
 pub mod devfs;
+pub mod devpts;
 pub mod initramfs;
 pub mod procfs;
 pub mod sysfs;

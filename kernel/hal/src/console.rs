@@ -1,6 +1,7 @@
 //! The console: bytes out, nothing in. Serves the log, the panic screen, and terminals on the same serial line.
 //!
-//! One lock (rank `Console`) keeps lines of different CPUs apart; a panic breaks it open.
+//! One lock (rank `Console`) keeps lines of different CPUs apart, later that of the driver which sends by interrupt on the
+//! same line; a panic breaks it open.
 
 use core::fmt;
 
@@ -8,6 +9,13 @@ use crate::arch;
 use crate::rank;
 use crate::spin::{Lock, Once};
 
+/// A driver that sends on the line which the console prints on.
+pub trait Port: Sync {
+    /// Sends what is on its way, then calls `print` and sends nothing meanwhile. Its lock has the rank `Console`.
+    fn hold(&self, print: &mut dyn FnMut());
+}
+
+static PORT: Once<&'static dyn Port> = Once::new();
 static OUTPUT: Lock<(), rank::Console> = Lock::new(());
 /// Who else shows the last words.
 static MIRROR: Once<fn(&[u8])> = Once::new();
@@ -17,23 +25,36 @@ pub fn set_mirror(show: fn(&[u8])) {
     MIRROR.call_once(|| show);
 }
 
+/// Says that a driver sends on the console's line from now on.
+pub fn set_port(port: &'static dyn Port) {
+    PORT.call_once(|| port);
+}
+
+fn alone(mut print: impl FnMut()) {
+    if let Some(port) = PORT.get() {
+        port.hold(&mut print);
+    } else {
+        let _whole = OUTPUT.lock();
+        print();
+    }
+}
+
 /// Writes text, whole, before another CPU may write.
 pub fn write(text: &[u8]) {
-    let _whole = OUTPUT.lock();
-    arch::console::put(text);
+    alone(|| arch::console::put(text));
 }
 
 /// Writes a terminal's output, which gets no carriage returns but its own.
 pub fn write_raw(bytes: &[u8]) {
-    let _whole = OUTPUT.lock();
-    arch::console::put_raw(bytes);
+    alone(|| arch::console::put_raw(bytes));
 }
 
 /// Writes formatted text as one piece.
 pub fn print(arguments: fmt::Arguments<'_>) {
-    let _whole = OUTPUT.lock();
     // The writer below cannot fail, and a `Display` that does has nothing better to print.
-    let _ = fmt::write(&mut Unlocked, arguments);
+    alone(|| {
+        let _ = fmt::write(&mut Unlocked, arguments);
+    });
 }
 
 /// Writes without the lock: for panics, when its holder may be the one that failed.

@@ -38,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) has_continued: bool,
     /// It adopts orphans below it (prctl(2)).
     pub(crate) is_subreaper: bool,
+    /// It has given its children away and continues nobody any more.
+    is_ending: bool,
 }
 
 /// All processes and tasks.
@@ -187,6 +189,7 @@ impl Tree {
             stop: None,
             has_continued: false,
             is_subreaper: false,
+            is_ending: false,
         };
         self.nodes.insert(pid, node);
     }
@@ -236,7 +239,10 @@ impl Tree {
     /// Gives the children of `pid`, which ends, to whoever adopts them; `orphan` sees each.
     pub(crate) fn orphan_children(&mut self, pid: Pid, mut orphan: impl FnMut(&Node)) {
         let reaper = self.reaper(pid);
-        let children = self.nodes.get_mut(&pid).map(|node| core::mem::take(&mut node.children));
+        let children = self.nodes.get_mut(&pid).map(|node| {
+            node.is_ending = true;
+            core::mem::take(&mut node.children)
+        });
         for child in children.unwrap_or_default() {
             let Some(node) = self.nodes.get(&child) else { continue };
             node.process.parent.store(reaper.0, Ordering::Relaxed);
@@ -257,10 +263,7 @@ impl Tree {
             })
         };
         !self.nodes.values().any(|node| {
-            node.group == group
-                && node.zombie.is_none()
-                && Some(node.process.pid) != without
-                && is_anchor(node)
+            node.group == group && !node.is_ending && Some(node.process.pid) != without && is_anchor(node)
         })
     }
 

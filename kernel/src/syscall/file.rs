@@ -302,6 +302,15 @@ pub(super) fn ioctl(cx: &mut Cx, fd: i32, request: Hex, argument: u64) -> Result
     }
 }
 
+/// vhangup(2).
+pub(super) fn vhangup(cx: &mut Cx) -> Result<()> {
+    if !cx.cred.has(Capability::SysTtyConfig) {
+        return Err(Errno::EPERM);
+    }
+    crate::tty::hang_up_own();
+    Ok(())
+}
+
 /// pipe2(2).
 pub(super) fn pipe2(cx: &mut Cx, ends: UserPtr<[u32; 2]>, flags: Hex) -> Result<()> {
     use abi::file::{O_DIRECT, O_RDONLY, O_WRONLY};

@@ -253,6 +253,7 @@ syscalls! {
     MUNLOCK = memory::munlock(Address, u64), full;
     MLOCKALL = memory::mlockall(Hex), full;
     MUNLOCKALL = memory::munlockall(), full;
+    VHANGUP = file::vhangup(), full;
     PRCTL = prctl::prctl(u32, u64, u64, u64, u64), partial("the options of issue 3");
     ARCH_PRCTL = prctl::arch_prctl(u32, u64), full;
     PIVOT_ROOT = mounts::pivot_root(UserString, UserString), full;

@@ -7,16 +7,15 @@ use alloc::sync::Arc;
 use abi::termios::{
     CLOCAL, FIONREAD, TCFLSH, TCGETA, TCGETS, TCGETS2, TCIFLUSH, TCIOFF, TCIOFLUSH, TCION, TCOFLUSH, TCOOFF,
     TCOON, TCSBRK, TCSBRKP, TCSETA, TCSETAF, TCSETAW, TCSETS, TCSETS2, TCSETSF, TCSETSF2, TCSETSW, TCSETSW2,
-    TCXONC, TIOCCBRK, TIOCEXCL, TIOCGDEV, TIOCGETD, TIOCGEXCL, TIOCGPGRP, TIOCGSID, TIOCGSOFTCAR, TIOCGWINSZ,
-    TIOCMBIC, TIOCMBIS, TIOCMGET, TIOCMSET, TIOCNOTTY, TIOCNXCL, TIOCOUTQ, TIOCSBRK, TIOCSCTTY, TIOCSETD,
-    TIOCSPGRP, TIOCSSOFTCAR, TIOCSTI, TIOCSWINSZ, TIOCVHANGUP, VSTART, VSTOP,
+    TCXONC, TIOCCBRK, TIOCEXCL, TIOCGDEV, TIOCGETD, TIOCGEXCL, TIOCGPGRP, TIOCGPTPEER, TIOCGSID,
+    TIOCGSOFTCAR, TIOCGWINSZ, TIOCMBIC, TIOCMBIS, TIOCMGET, TIOCMSET, TIOCNOTTY, TIOCNXCL, TIOCOUTQ,
+    TIOCSBRK, TIOCSCTTY, TIOCSETD, TIOCSPGRP, TIOCSSOFTCAR, TIOCSTI, TIOCSWINSZ, TIOCVHANGUP, VSTART, VSTOP,
 };
 use abi::{Errno, Result};
 use core::sync::atomic::Ordering;
 use hal::usermem::{read, write, write_bytes};
 use logic::cred::Capability;
 use logic::tty::{Termios, WindowSize};
-use nucleus::disk_files::{self, loops};
 use nucleus::sched::{self, Wait};
 use nucleus::vfs::OpenFile;
 
@@ -31,25 +30,11 @@ use crate::process::{Cx, Pid, tree};
 const BREAK_NS: u64 = 250_000_000;
 const TENTH_NS: u64 = 100_000_000;
 
-/// ioctl(2) on any file: terminals know the caller, others do not.
-pub(crate) fn control(cx: &Cx, file: &Arc<OpenFile>, request: u32, argument: u64) -> Result<u64> {
-    let opened = &**file.file();
-    if let Some(terminal) = opened.as_any().downcast_ref::<Terminal>() {
-        return terminal_control(cx, file, terminal, request, argument).map(|()| 0);
-    }
-    if disk_files::disk_of(opened).is_some()
-        && disk_files::is_privileged(request)
-        && !cx.cred.has(Capability::SysAdmin)
-    {
-        return Err(Errno::EACCES);
-    }
-    match loops::control(opened, request, argument, &|fd| cx.files.get_open(fd)) {
-        Some(result) => result,
-        None => file.file().control(request, argument),
-    }
-}
-
-fn terminal_control(
+/// A request to a terminal that is no master.
+///
+/// # Errors
+/// ENOTTY for what no terminal knows, EIO after a hang-up, and those of the request.
+pub(super) fn terminal_control(
     cx: &Cx,
     file: &OpenFile,
     terminal: &Terminal,
@@ -62,6 +47,7 @@ fn terminal_control(
     let reached = Reached { cx, file, tty: &terminal.tty };
     match request {
         TIOCSCTTY | TIOCNOTTY | TIOCGPGRP | TIOCSPGRP | TIOCGSID => reached.job_control(request, argument),
+        TIOCGPTPEER => Err(Errno::EIO),
         TIOCSTI => reached.pretend_typed(argument),
         TIOCVHANGUP => {
             if !cx.cred.has(Capability::SysAdmin) {
@@ -284,7 +270,11 @@ impl Reached<'_> {
         }
     }
 
-    fn become_controlling(&self, argument: u64) -> Result<()> {
+    /// TIOCSCTTY.
+    ///
+    /// # Errors
+    /// EPERM.
+    pub(super) fn become_controlling(&self, argument: u64) -> Result<()> {
         let (cx, tty) = (self.cx, self.tty);
         let (session, group) = super::caller_session(cx);
         let is_leader = session == cx.process().pid;

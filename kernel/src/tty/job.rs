@@ -1,9 +1,14 @@
 //! Job control: whose terminal it is, and who is in front.
+//!
+//! Session and group are atomics that stand alone. Lock: `Table`, around the list of sessions that lost their terminal.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::{Errno, Result};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use hal::rank;
+use hal::spin::Lock;
 use logic::signal::{Signal, SignalInfo};
 
 use crate::process::{Pid, Task, signals, tree};
@@ -92,6 +97,25 @@ pub(crate) fn signal_group(group: Pid, info: SignalInfo) {
         // Ignored or not: it was sent.
         let _ = signals::send(&process, info);
     }
+}
+
+/// Sessions whose terminal was hung up, and who was in front then: they are told when the leader ends.
+static LEFT: Lock<Vec<(Pid, Pid)>, rank::Table> = Lock::new(Vec::new());
+
+/// Notes such a session.
+pub(super) fn note_left(session: Pid, foreground: Pid) {
+    let mut left = LEFT.lock();
+    // Without memory for the note they are not told.
+    if session != Pid::NONE && foreground != Pid::NONE && left.try_reserve(1).is_ok() {
+        left.push((session, foreground));
+    }
+}
+
+/// Takes the note.
+pub(super) fn take_left(session: Pid) -> Option<Pid> {
+    let mut left = LEFT.lock();
+    let place = left.iter().position(|(known, _)| *known == session)?;
+    Some(left.swap_remove(place).1)
 }
 
 /// Tells a group that its terminal is gone: SIGHUP, and SIGCONT so that it hears of it.

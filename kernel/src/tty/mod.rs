@@ -1,4 +1,4 @@
-//! Terminals: `/dev/console`, `/dev/tty`, serial lines; and what virtual consoles build on.
+//! Terminals: `/dev/console`, `/dev/tty`, serial lines, ptys; and what virtual consoles build on.
 //!
 //! A terminal is a [`terminal::Tty`]: `logic::tty` is the discipline, a [`driver::Driver`] sends. Who makes one says
 //! `Tty::new` with a name, a device number and a driver, [`registry::add`]s it, and gives it a node with
@@ -14,7 +14,10 @@
 //! - [`terminal`]: a terminal.
 //! - [`registry`]: which there are.
 //! - [`device`]: their files.
-//! - [`control`]: requests (ioctl(2)).
+//! - [`pty`]: terminals whose other end is a program.
+//! - [`control`]: requests to terminals (ioctl(2)).
+//! - [`ioctl`]: whom a request is for, and those to masters.
+//! - [`sysrq`]: keys for the kernel itself.
 //! - [`serial`]: serial lines.
 
 pub(crate) mod job;
@@ -22,7 +25,10 @@ pub(crate) mod driver;
 pub(crate) mod terminal;
 pub(crate) mod registry;
 pub(crate) mod device;
+mod pty;
 mod control;
+mod ioctl;
+pub(crate) mod sysrq;
 mod serial;
 
 use abi::Result;
@@ -31,8 +37,8 @@ use logic::signal::{Signal, SignalInfo};
 
 use crate::process::{Cx, Pid};
 
-pub(crate) use control::control;
 pub(crate) use device::opened;
+pub(crate) use ioctl::control;
 pub(crate) use terminal::Sort;
 
 /// Makes the terminals that are there from the start, and their devices.
@@ -41,13 +47,19 @@ pub(crate) use terminal::Sort;
 /// ENOMEM.
 pub(crate) fn init() -> Result<()> {
     device::register()?;
+    pty::register()?;
     crate::process::exit::set_on_session_end(session_ended);
     serial::start()
 }
 
 /// The leader of a session has ended: a line is hung up; a pty is free, and its foreground is told.
 fn session_ended(session: Pid) {
-    let Some(tty) = registry::of_session(session) else { return };
+    let Some(tty) = registry::of_session(session) else {
+        if let Some(foreground) = job::take_left(session) {
+            job::hang_up_group(foreground);
+        }
+        return;
+    };
     if tty.sort == Sort::Pty {
         if let Some(foreground) = tty.job.release(session) {
             job::signal_group(foreground, SignalInfo::kernel(Signal::HUP));
@@ -65,6 +77,13 @@ pub(crate) fn of_session(session: Pid) -> Option<(u64, Pid)> {
 /// The controlling terminal of who asks.
 pub(crate) fn of_session_of(cx: &Cx) -> Option<Arc<terminal::Tty>> {
     registry::of_session(caller_session(cx).0)
+}
+
+/// vhangup(2): hangs up the caller's own terminal, if it has one.
+pub(crate) fn hang_up_own() {
+    if let Ok(tty) = registry::own() {
+        tty.hang_up();
+    }
 }
 
 /// What a task that uses the terminal is to it.

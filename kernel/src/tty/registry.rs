@@ -60,7 +60,6 @@ pub(crate) fn add(tty: &Arc<Tty>) -> Result<()> {
 }
 
 /// Forgets a terminal.
-#[expect(dead_code, reason = "for terminals to come that go again")]
 pub(crate) fn remove(tty: &Arc<Tty>) {
     let gone = {
         let mut terminals = TERMINALS.lock();
@@ -114,6 +113,14 @@ fn find(wanted: impl Fn(&Tty) -> bool) -> Option<Arc<Tty>> {
 /// Notes the command line, whose `console=` words say what `/dev/console` is.
 pub(crate) fn set_command_line(line: &'static str) {
     COMMAND_LINE.call_once(|| line);
+}
+
+/// Bits a second that a `console=` word asks of a line, such as `console=ttyS0,9600n8`.
+pub(super) fn asked_speed(name: &str) -> Option<u32> {
+    let options = BootOptions::parse(COMMAND_LINE.get().copied().unwrap_or_default());
+    let text = options.consoles().find(|console| console.name == name)?.options?;
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    text.get(..digits)?.parse().ok().filter(|&speed| speed > 0)
 }
 
 /// What `/dev/console` is: the terminal of the last `console=` word that there is; without such a word the first virtual

@@ -130,7 +130,6 @@ impl Tty {
     }
 
     /// Takes a byte that came damaged, or a break.
-    #[expect(dead_code, reason = "for drivers to come")]
     pub(crate) fn receive_damaged(&self, byte: u8, damage: Damage) {
         let mut line = self.line.lock();
         let before = line.discipline.is_stopped();
@@ -153,6 +152,29 @@ impl Tty {
         })
     }
 
+    /// Waits until input is taken again, and tries.
+    pub(super) fn block_for_room<R>(&self, wait: Wait, attempt: impl FnMut() -> Result<R>) -> Result<R> {
+        self.has_room.block_until(wait, attempt)
+    }
+
+    /// Where one waits for that.
+    pub(super) fn room_queue(&self) -> &WaitQueue {
+        &self.has_room
+    }
+
+    /// Whether [`Tty::feed`] takes anything, with so many `spare` bytes.
+    pub(super) fn has_room_for(&self, spare: usize) -> bool {
+        let line = self.line.lock();
+        line.waiting.len() < spare || line.discipline.has_room()
+    }
+
+    /// Forgets input that waits for the discipline.
+    pub(super) fn forget_waiting(&self) {
+        let old = core::mem::take(&mut self.line.lock().waiting);
+        drop(old);
+        self.has_room.wake_all();
+    }
+
     /// Input as from [`Tty::receive`]; up to `spare` bytes that the discipline does not take wait for it.
     pub(super) fn feed(&self, bytes: &[u8], spare: usize) -> usize {
         let mut taken = 0;
@@ -163,10 +185,11 @@ impl Tty {
             let (count, signal) = line.take(bytes.get(taken..).unwrap_or_default(), spare, &mut out);
             taken += count;
             let sent = out.finish();
-            let (after, is_readable) = (line.discipline.is_stopped(), line.discipline.is_readable());
+            let after = line.discipline.is_stopped();
+            let has_news = line.has_news();
             drop(line);
             self.after(sent, before, after, signal);
-            if is_readable {
+            if has_news {
                 self.readable.wake_all();
             }
             if signal.is_none() {
@@ -197,7 +220,6 @@ impl Tty {
     }
 
     /// There is room in the driver again: shows echoes that waited for it, and lets writers go on.
-    #[expect(dead_code, reason = "for drivers to come")]
     pub(crate) fn drained(&self) {
         let mut line = self.line.lock();
         let mut out = Sending::new(&*self.driver);
@@ -249,7 +271,9 @@ impl Tty {
     pub(crate) fn hang_up(&self) {
         self.cut_off();
         let session = self.job.session();
-        self.job.release(session);
+        if let Some(foreground) = self.job.release(session) {
+            job::note_left(session, foreground);
+        }
         job::signal_leader(session);
     }
 
@@ -266,7 +290,7 @@ impl Tty {
         self.hang_ups.fetch_add(1, Ordering::AcqRel);
         self.is_exclusive.store(false, Ordering::Relaxed);
         self.flush_input();
-        self.driver.discard();
+        self.flush_output();
         if self.sort == Sort::Pty {
             self.set_termios(self.first);
         }
@@ -322,13 +346,15 @@ impl Tty {
         }
     }
 
-    /// One less. After the last one the session has no terminal.
+    /// One less. After the last one a line is nobody's terminal; a pty stays its session's, as on Linux.
     pub(super) fn count_close(&self) {
         if self.opens.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
         }
-        self.job.release(self.job.session());
-        self.is_exclusive.store(false, Ordering::Relaxed);
+        if self.sort == Sort::Line {
+            self.job.release(self.job.session());
+            self.is_exclusive.store(false, Ordering::Relaxed);
+        }
         self.driver.closed();
     }
 
@@ -437,6 +463,11 @@ impl Tty {
 }
 
 impl Line {
+    /// Whether who waits for input may want to look: raw reads count bytes themselves.
+    fn has_news(&self) -> bool {
+        self.discipline.is_readable() || self.discipline.readable() > 0
+    }
+
     /// Gives the discipline what waits, and then `bytes`; keeps up to `spare` bytes of what it does not take. Stops at a
     /// signal. Returns how many of `bytes` were taken.
     fn take(&mut self, bytes: &[u8], spare: usize, out: &mut Sending<'_>) -> (usize, Option<Signal>) {

@@ -42,7 +42,7 @@ static __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
 static void mount_all(void)
 {
     static const char *const mounts[][2] = {
-        {"devtmpfs", "/dev"}, {"proc", "/proc"}, {"tmpfs", "/tmp"}, {"sysfs", "/sys"}, {"tmpfs", "/dev/shm"}, {"mqueue", "/dev/mqueue"},
+        {"devtmpfs", "/dev"}, {"proc", "/proc"}, {"tmpfs", "/tmp"}, {"sysfs", "/sys"}, {"tmpfs", "/dev/shm"}, {"mqueue", "/dev/mqueue"}, {"devpts", "/dev/pts"},
     };
     for (unsigned i = 0; i < sizeof mounts / sizeof *mounts; i++) {
         mkdir(mounts[i][1], 0755);

@@ -1,19 +1,34 @@
 //! Received bytes between the interrupt and the thread that takes them.
 
-use super::chip::{ABSENT, BREAK, Chip, DATA_READY, ON_RECEPTION, OVERRUN, Register};
+use logic::tty::Damage;
+
+use super::chip::{ABSENT, BREAK, Chip, DAMAGED, DATA_READY, OVERRUN, Register};
 
 /// More than anybody types, and than the chip receives in 80 ms at full speed.
 const CAPACITY: usize = 1024;
 /// Bytes after which an interrupt ends, should the chip never run dry.
 const PATIENCE: usize = 2 * CAPACITY;
 
+/// What is beside a byte in the ring.
+const IS_BREAK: u16 = 1 << 8;
+const IS_DAMAGED: u16 = 1 << 9;
+
+/// What was received next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Received {
+    /// So many bytes without a fault.
+    Bytes(usize),
+    /// A byte that came to harm, or a break, which is a zero that nobody sent.
+    Damaged(u8, Damage),
+}
+
 /// A ring of bytes.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    bytes: [u8; CAPACITY],
+    bytes: [u16; CAPACITY],
     first: usize,
     len: usize,
-    /// The ring is full: bytes stay in the chip, whose interrupt is off.
+    /// The ring is full: bytes stay in the chip, whose interrupt must be off.
     is_paused: bool,
     /// How often the chip lost bytes.
     overruns: u64,
@@ -25,7 +40,7 @@ impl Receiver {
     }
 
     /// Moves what the chip has into the ring; returns how many bytes. The interrupt is an edge, so the chip must be
-    /// empty afterwards or its interrupt off.
+    /// empty afterwards or its interrupt off: then [`Receiver::is_paused`].
     pub(super) fn collect(&mut self, chip: &impl Chip) -> usize {
         let before = self.len;
         for _ in 0..PATIENCE {
@@ -35,51 +50,75 @@ impl Receiver {
             }
             if self.len == CAPACITY {
                 self.is_paused = true;
-                chip.write(Register::InterruptEnable, 0);
                 break;
             }
-            let byte = chip.read(Register::Receiver);
+            let byte = u16::from(chip.read(Register::Data));
             self.overruns += u64::from(status & OVERRUN != 0);
-            // A break reads as a zero that nobody sent.
-            if status & BREAK == 0 {
-                self.push(byte);
-            }
+            // A break also lacks its stop bit.
+            let marks = if status & BREAK != 0 {
+                IS_BREAK
+            } else if status & DAMAGED != 0 {
+                IS_DAMAGED
+            } else {
+                0
+            };
+            self.push(byte | marks);
         }
         self.len - before
     }
 
-    /// Takes bytes out; when that makes room again, lets the chip go on.
-    pub(super) fn take(&mut self, chip: &impl Chip, out: &mut [u8]) -> usize {
-        let count = out.len().min(self.len);
-        for place in out.iter_mut().take(count) {
-            *place = self.bytes[self.first];
+    /// Takes bytes out, up to one that is damaged; `None` if there is nothing. When that makes room again, takes more
+    /// from the chip.
+    pub(super) fn take(&mut self, chip: &impl Chip, out: &mut [u8]) -> Option<Received> {
+        let mut count = 0;
+        let mut damaged = None;
+        while self.len > 0 && count < out.len() {
+            let word = self.bytes.get(self.first).copied().unwrap_or_default();
+            let [byte, marks] = word.to_le_bytes();
+            if marks != 0 && count > 0 {
+                break;
+            }
             self.first = (self.first + 1) % CAPACITY;
+            self.len -= 1;
+            if marks != 0 {
+                damaged = Some((byte, if word & IS_BREAK != 0 { Damage::Break } else { Damage::Parity }));
+                break;
+            }
+            if let Some(place) = out.get_mut(count) {
+                *place = byte;
+            }
+            count += 1;
         }
-        self.len -= count;
         if self.is_paused && self.len <= CAPACITY / 2 {
             self.is_paused = false;
             self.collect(chip);
-            if !self.is_paused {
-                // If a byte came just now, this makes a new edge.
-                chip.write(Register::InterruptEnable, ON_RECEPTION);
-            }
         }
-        count
+        match damaged {
+            Some((byte, damage)) => Some(Received::Damaged(byte, damage)),
+            None => (count > 0).then_some(Received::Bytes(count)),
+        }
+    }
+
+    /// Whether the chip must not interrupt for received bytes.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     pub(super) const fn overruns(&self) -> u64 {
         self.overruns
     }
 
-    fn push(&mut self, byte: u8) {
-        self.bytes[(self.first + self.len) % CAPACITY] = byte;
-        self.len += 1;
+    fn push(&mut self, word: u16) {
+        if let Some(place) = self.bytes.get_mut((self.first + self.len) % CAPACITY) {
+            *place = word;
+            self.len += 1;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
+    use std::cell::RefCell;
     use std::collections::VecDeque;
 
     use super::*;
@@ -88,7 +127,6 @@ mod tests {
     #[derive(Default)]
     struct Fake {
         received: RefCell<VecDeque<(u8, u8)>>,
-        enabled: Cell<u8>,
     }
 
     impl Fake {
@@ -102,21 +140,23 @@ mod tests {
             let mut received = self.received.borrow_mut();
             match register {
                 Register::LineStatus => received.front().map_or(0, |(_, status)| status | DATA_READY),
-                Register::Receiver => received.pop_front().map_or(0, |(byte, _)| byte),
+                Register::Data => received.pop_front().map_or(0, |(byte, _)| byte),
                 other => panic!("{other:?} is not to be read"),
             }
         }
 
-        fn write(&self, register: Register, value: u8) {
-            assert_eq!(register, Register::InterruptEnable);
-            self.enabled.set(value);
+        fn write(&self, register: Register, _value: u8) {
+            panic!("{register:?} is not to be written");
         }
     }
 
     fn take(receiver: &mut Receiver, chip: &Fake, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
-        let count = receiver.take(chip, &mut bytes);
-        bytes.truncate(count);
+        match receiver.take(chip, &mut bytes) {
+            Some(Received::Bytes(count)) => bytes.truncate(count),
+            None => bytes.clear(),
+            Some(damaged) => panic!("{damaged:?}"),
+        }
         bytes
     }
 
@@ -136,25 +176,30 @@ mod tests {
     #[test]
     fn a_full_ring_leaves_bytes_in_the_chip() {
         let (chip, mut receiver) = (Fake::default(), Receiver::new());
-        chip.enabled.set(ON_RECEPTION);
         let all: Vec<u8> = (0..=u8::MAX).cycle().take(CAPACITY + 600).collect();
         chip.receive(&all);
         assert_eq!(receiver.collect(&chip), CAPACITY);
-        assert_eq!((chip.enabled.get(), chip.received.borrow().len()), (0, 600));
+        assert_eq!((receiver.is_paused(), chip.received.borrow().len()), (true, 600));
         assert_eq!(take(&mut receiver, &chip, 100), all[..100]);
-        assert_eq!(chip.enabled.get(), 0, "there is little room yet");
+        assert!(receiver.is_paused(), "there is little room yet");
         let mut rest = take(&mut receiver, &chip, 500);
-        assert_eq!(chip.enabled.get(), ON_RECEPTION);
+        assert!(!receiver.is_paused());
         rest.extend(take(&mut receiver, &chip, 2000));
         assert_eq!(rest, all[100..]);
     }
 
     #[test]
-    fn breaks_are_no_bytes_and_overruns_are_counted() {
+    fn breaks_and_damage_stand_alone_and_overruns_are_counted() {
         let (chip, mut receiver) = (Fake::default(), Receiver::new());
-        chip.received.borrow_mut().extend([(b'a', OVERRUN), (0, BREAK), (b'b', 0)]);
-        assert_eq!(receiver.collect(&chip), 2);
-        assert_eq!((take(&mut receiver, &chip, 9), receiver.overruns()), (b"ab".to_vec(), 1));
+        let marked = [(b'a', OVERRUN), (0, BREAK | DAMAGED), (b'b', 0), (b'c', DAMAGED)];
+        chip.received.borrow_mut().extend(marked);
+        assert_eq!(receiver.collect(&chip), 4);
+        assert_eq!((take(&mut receiver, &chip, 9), receiver.overruns()), (b"a".to_vec(), 1));
+        let mut bytes = [0; 9];
+        assert_eq!(receiver.take(&chip, &mut bytes), Some(Received::Damaged(0, Damage::Break)));
+        assert_eq!(take(&mut receiver, &chip, 9), b"b");
+        assert_eq!(receiver.take(&chip, &mut bytes), Some(Received::Damaged(b'c', Damage::Parity)));
+        assert_eq!(receiver.take(&chip, &mut bytes), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::screen::{Output, Screen};
 /// What a blocking read waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReadRule {
-    /// A line.
+    /// A line; with EXTPROC, a byte.
     Line,
     /// This many bytes, or as many as the reader has room for: VMIN without VTIME.
     Bytes(u8),
@@ -123,7 +123,7 @@ impl LineDiscipline {
 
     /// What a blocking read waits for.
     pub const fn read_rule(&self) -> ReadRule {
-        if self.reads_lines() {
+        if self.termios.has_local(ICANON) {
             return ReadRule::Line;
         }
         match (self.termios.cc[VMIN], self.termios.cc[VTIME]) {
@@ -141,9 +141,11 @@ impl LineDiscipline {
 
     /// Whether poll(2) reports input. In line mode the end of the input is some too.
     pub fn is_readable(&self) -> bool {
-        match self.read_rule() {
-            ReadRule::Line => self.queue.has_line(),
-            ReadRule::Bytes(bytes) => self.queue.len() >= usize::from(bytes),
+        if self.reads_lines() {
+            return self.queue.has_line();
+        }
+        match (self.termios.cc[VMIN], self.termios.cc[VTIME]) {
+            (bytes, 0) if bytes != 0 => self.queue.len() >= usize::from(bytes),
             _ => self.queue.len() != 0,
         }
     }

@@ -44,6 +44,17 @@ impl Default for Termios {
 }
 
 impl Termios {
+    /// The same with another speed in both directions; a speed that has no name is given as a number.
+    #[must_use]
+    pub fn with_speed(self, speed: u32) -> Self {
+        let named = SPEEDS.iter().enumerate().find_map(|(half, table)| {
+            let place = table.iter().position(|&known| known == speed)?;
+            Some(u32::try_from(place).unwrap_or(0) | if half > 0 { CBAUDEX } else { 0 })
+        });
+        let cflag = self.cflag & !CBAUD | named.unwrap_or(BOTHER);
+        Self { cflag, ispeed: speed, ospeed: speed, ..self }
+    }
+
     /// From the structure of TCSETS. The speeds follow from `cflag`; with BOTHER, which needs the longer
     /// structure, they stay as they are `now`.
     pub fn decode(bytes: &[u8; TERMIOS_SIZE], now: &Self) -> Self {
@@ -172,6 +183,14 @@ mod tests {
         assert_eq!(bytes[..17], [0, 5, 0, 0, 5, 0, 0, 0, 0xbf, 4, 0, 0, 0x3b, 0x8a, 0, 0, 0]);
         assert_eq!((bytes[17 + VERASE], bytes[17 + VMIN]), (0x7f, 1));
         assert_eq!(Termios::decode(&bytes, &Termios::default()), Termios::default());
+    }
+
+    #[test]
+    fn a_speed_is_set_by_its_name_or_its_number() {
+        let fast = Termios::default().with_speed(115_200);
+        assert_eq!((fast.cflag & CBAUD, fast.ospeed), (B115200, 115_200));
+        assert_eq!(fast.with_speed(38_400), Termios::default());
+        assert_eq!(fast.with_speed(31_250).cflag & CBAUD, BOTHER);
     }
 
     #[test]

@@ -143,6 +143,23 @@ impl Thread {
         })
     }
 
+    /// Calls `visit` with the name of each mutex it holds, outermost first; release builds keep no list.
+    pub fn for_each_mutex(&self, visit: impl FnMut(&'static str)) {
+        #[cfg(debug_assertions)]
+        {
+            const MOST: usize = 16;
+            let mut names = [None; MOST];
+            let mutexes = self.mutexes.lock();
+            for (name, held) in names.iter_mut().zip(mutexes.held()) {
+                *name = Some(held.name);
+            }
+            drop(mutexes);
+            names.into_iter().flatten().for_each(visit);
+        }
+        #[cfg(not(debug_assertions))]
+        let _ = visit;
+    }
+
     /// Whether it runs or waits for a CPU.
     pub fn is_ready(&self) -> bool {
         matches!(self.shared.lock().status, Status::Queued | Status::Running)

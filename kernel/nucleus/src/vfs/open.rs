@@ -123,7 +123,7 @@ impl Walker<'_> {
             _ => None,
         };
         let file = if is_device {
-            device::open(attributes.kind, attributes.device_number, flags)?
+            device::open_at(&place, flags)?
         } else {
             let wait = if flags & O_NONBLOCK != 0 { Wait::NEVER } else { Wait::INTERRUPTIBLE };
             place.inode().clone().open(&Opening { flags, wait })?

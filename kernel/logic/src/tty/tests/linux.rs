@@ -126,7 +126,7 @@ fn termios() -> impl Strategy<Value = Termios> {
         &[ISTRIP, INLCR, IGNCR, ICRNL, IUCLC, IXON, IXANY, IMAXBEL, IUTF8, PARMRK, INPCK, IGNBRK];
     const OUTPUT: &[u32] = &[OPOST, OLCUC, ONLCR, OCRNL, ONOCR, ONLRET, XTABS];
     const LOCAL: &[u32] =
-        &[ISIG, ICANON, ECHO, ECHOE, ECHOK, ECHONL, NOFLSH, ECHOCTL, ECHOPRT, ECHOKE, IEXTEN];
+        &[ISIG, ICANON, ECHO, ECHOE, ECHOK, ECHONL, NOFLSH, ECHOCTL, ECHOPRT, ECHOKE, IEXTEN, EXTPROC];
     let usual = Termios::default();
     let iflag = prop_oneof![2 => Just(usual.iflag), 1 => Just(usual.iflag | IUTF8), 2 => some_of(INPUT)];
     let oflag = prop_oneof![2 => Just(usual.oflag), 1 => Just(OPOST | ONLCR | XTABS), 2 => some_of(OUTPUT)];
@@ -235,7 +235,7 @@ fn compare_many(cases: u32, rng: TestRng) {
 #[test]
 fn behaves_like_linux() {
     let config = ProptestConfig::default();
-    compare_many(300, TestRng::deterministic_rng(config.rng_algorithm));
+    compare_many(2000, TestRng::deterministic_rng(config.rng_algorithm));
 }
 
 #[test]
