@@ -53,6 +53,12 @@ pub(crate) fn prepare(boot: &'static BootInfo) -> Result<()> {
     crate::ipc::init();
     tty::init()?;
     vt::init(boot)?;
+    // A machine may have neither.
+    for start in [drivers::rtc::register, drivers::parallel::start] {
+        if let Err(Errno::ENOMEM) = start() {
+            return Err(Errno::ENOMEM);
+        }
+    }
     crate::input::start_button()
 }
 

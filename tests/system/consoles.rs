@@ -30,11 +30,16 @@ pub(crate) fn tests() -> Vec<Test> {
         ("consoles/framebuffer-and-panic".to_string(), Box::new(framebuffer_and_panic)),
         ("consoles/text-mode".to_string(), Box::new(text_mode)),
         ("consoles/power-button".to_string(), Box::new(power_button)),
+        ("consoles/printer-and-clock".to_string(), Box::new(printer_and_clock)),
     ]
 }
 
 /// A shell on the serial line, a display, and tty1 with nothing on it.
 fn start(name: &str, display: &str) -> Result<Guest, String> {
+    start_with(name, &["-vga", display])
+}
+
+fn start_with(name: &str, arguments: &[&str]) -> Result<Guest, String> {
     let machine = Machine {
         initramfs: Some(PathBuf::from(INITRAMFS)),
         command_line: "console=ttyS0 vt.keymap=de".to_string(),
@@ -43,7 +48,7 @@ fn start(name: &str, display: &str) -> Result<Guest, String> {
         silence: Duration::from_secs(120),
         // A panic would end QEMU, and its picture.
         has_debug_exit: false,
-        more_arguments: vec!["-vga".to_string(), display.to_string()],
+        more_arguments: arguments.iter().map(ToString::to_string).collect(),
         ..Machine::new(Boot::Kernel(Board::Q35))
     };
     let mut guest = Guest::start(name, &machine)?;
@@ -239,6 +244,29 @@ fn power_button(name: &str) -> TestResult {
         guest.control()?.execute("system_powerdown", &json!({}))?;
         run(&mut guest, "wait; grep -q '01 00 74 00 01 00 00 00' /tmp/key")?;
     }
+    guest.type_text("poweroff -f\n")?;
+    guest.expect_exit(POWERED_OFF)?;
+    Ok(())
+}
+
+fn printer_and_clock(name: &str) -> TestResult {
+    const LINES: usize = 500;
+    let paper = std::path::absolute("build/test-images/paper").map_err(|error| error.to_string())?;
+    fs::create_dir_all("build/test-images").map_err(|error| error.to_string())?;
+    let port = format!("file:{}", paper.display());
+    let mut guest =
+        start_with(name, &["-vga", "none", "-parallel", &port, "-rtc", "base=2031-05-06T07:08:00"])?;
+    run(&mut guest, &format!("seq {LINES} >/dev/lp0"))?;
+    let wanted: String = (1..=LINES).map(|number| format!("{number}\n")).collect();
+    let printed = fs::read_to_string(&paper).map_err(|error| error.to_string())?;
+    if printed != wanted {
+        return Err(format!("{} bytes were printed, not {}", printed.len(), wanted.len()).into());
+    }
+    run(&mut guest, "hwclock -u -r | grep -q 'May  6 07:08.* 2031'")?;
+    run(
+        &mut guest,
+        "date -u -s '2028-02-29 23:50:00' && hwclock -u -w && hwclock -u -r | grep -q 'Feb 29 23:5.* 2028'",
+    )?;
     guest.type_text("poweroff -f\n")?;
     guest.expect_exit(POWERED_OFF)?;
     Ok(())

@@ -5,6 +5,7 @@
 //! - [`display`]: pictures and text.
 //! - [`ps2`]: keyboard and mouse.
 //! - [`power_button`]: the button that asks for the end.
+//! - [`parallel`]: the port of printers.
 //! - [`ahci`]: serial ATA disks.
 //! - [`ide`]: parallel ATA disks.
 //! - [`virtio`]: devices made for virtual machines.
@@ -20,6 +21,7 @@ pub mod uart;
 pub mod display;
 pub mod ps2;
 pub mod power_button;
+pub mod parallel;
 pub mod ahci;
 pub mod ide;
 pub mod virtio;
