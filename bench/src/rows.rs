@@ -200,8 +200,8 @@ mod tests {
     fn a_group_is_all_its_tables_and_no_other() {
         let tables = tables(&["process"], &System::ALL);
         assert!(tables.rows(Section::Instructions).next().is_none());
-        assert_eq!(tables.rows(Section::ProcessInstructions).count(), 25);
-        assert_eq!(tables.rows(Section::ProcessWall).count(), 25);
+        assert_eq!(tables.rows(Section::ProcessInstructions).count(), 28);
+        assert_eq!(tables.rows(Section::ProcessWall).count(), 28);
         assert_eq!(tables.rows(Section::ProcessLimits).count(), 4);
     }
 

@@ -135,16 +135,16 @@ impl Reached<'_> {
                 if read::<i32>(argument)? == 0 { Ok(()) } else { Err(Errno::EINVAL) }
             }
             TIOCGDEV => write(argument, &u32::try_from(tty.number).unwrap_or(0)),
-            TIOCMGET => write(argument, &tty.driver.modem().ok_or(Errno::ENOTTY)?),
+            TIOCMGET => write(argument, &tty.driver.wire().ok_or(Errno::ENOTTY)?.modem()),
             TIOCMSET | TIOCMBIS | TIOCMBIC => {
-                tty.driver.modem().ok_or(Errno::ENOTTY)?;
+                let wire = tty.driver.wire().ok_or(Errno::ENOTTY)?;
                 let bits: u32 = read(argument)?;
                 let (set, clear) = match request {
                     TIOCMSET => (bits, !bits),
                     TIOCMBIS => (bits, 0),
                     _ => (0, bits),
                 };
-                tty.driver.set_modem(set, clear);
+                wire.set_modem(set, clear);
                 Ok(())
             }
             _ => Err(Errno::ENOTTY),
@@ -211,28 +211,29 @@ impl Reached<'_> {
 
     /// Holds the line low for a while, until told otherwise, or, for tcdrain(3), not at all.
     fn hold_low(&self, request: u32, argument: u64) -> Result<()> {
-        let driver = &self.tty.driver;
+        let wire = self.tty.driver.wire();
+        let set = |level| wire.iter().for_each(|wire| wire.set_break(level));
         self.tty.job.check(&self.cx.task, Use::Write)?;
         if request == TIOCCBRK {
-            driver.set_break(Level::High);
+            set(Level::High);
             return Ok(());
         }
         self.drain()?;
         let duration_ns = match request {
             TIOCSBRK => {
-                driver.set_break(Level::Low);
+                set(Level::Low);
                 return Ok(());
             }
             TCSBRK if argument != 0 => return Ok(()),
             TCSBRKP if argument != 0 => argument.saturating_mul(TENTH_NS),
             _ => BREAK_NS,
         };
-        if !driver.has_breaks() {
+        if wire.is_none() {
             return Ok(());
         }
-        driver.set_break(Level::Low);
+        set(Level::Low);
         let slept = sched::sleep_ns(duration_ns);
-        driver.set_break(Level::High);
+        set(Level::High);
         slept.map_err(|_| Errno::EINTR)
     }
 

@@ -48,27 +48,10 @@ pub(crate) trait Driver: Send + Sync {
     /// Something happened to the terminal.
     fn tell(&self, _what: Change) {}
 
-    /// The line is held down (TIOCSBRK), or no more.
-    fn set_break(&self, _level: Level) {}
-
-    /// Whether it can hold the line down.
-    fn has_breaks(&self) -> bool {
-        false
-    }
-
-    /// The modem's lines as `TIOCM_` bits; `None` without such lines.
-    fn modem(&self) -> Option<u32> {
+    /// The wire itself, where there is one.
+    fn wire(&self) -> Option<&dyn Wire> {
         None
     }
-
-    /// Sets and clears those of the modem's lines that can be.
-    fn set_modem(&self, _set: u32, _clear: u32) {}
-
-    /// It was opened for the first time, or again after nobody had it open.
-    fn opened(&self) {}
-
-    /// Nobody has it open any more.
-    fn closed(&self) {}
 
     /// Requests that only this sort of terminal knows (ioctl(2)).
     ///
@@ -79,9 +62,25 @@ pub(crate) trait Driver: Send + Sync {
     }
 }
 
+/// A wire to another machine.
+pub(crate) trait Wire {
+    /// Holds it down (TIOCSBRK), or no more.
+    fn set_break(&self, level: Level);
+
+    /// The modem's lines as `TIOCM_` bits.
+    fn modem(&self) -> u32;
+
+    /// Sets and clears those of them that can be.
+    fn set_modem(&self, set: u32, clear: u32);
+}
+
 /// What becomes of a terminal besides its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
+    /// It was opened, and nobody had it open.
+    Opened,
+    /// Nobody has it open any more.
+    Closed,
     /// Output is stopped.
     Stopped,
     /// It goes on.

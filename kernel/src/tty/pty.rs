@@ -308,17 +308,13 @@ impl Driver for Slave {
             Change::Started => self.0.note(TIOCPKT_STOP, TIOCPKT_START),
             Change::InputFlushed => self.0.note(0, TIOCPKT_FLUSHREAD),
             Change::OutputFlushed => self.0.note(0, TIOCPKT_FLUSHWRITE),
+            Change::Opened => self.0.is_slave_closed.store(false, Ordering::Release),
+            Change::Closed => {
+                self.0.is_slave_closed.store(true, Ordering::Release);
+                self.0.readable.wake_all();
+            }
             Change::InputFull | Change::InputRoom => {}
         }
-    }
-
-    fn opened(&self) {
-        self.0.is_slave_closed.store(false, Ordering::Release);
-    }
-
-    fn closed(&self) {
-        self.0.is_slave_closed.store(true, Ordering::Release);
-        self.0.readable.wake_all();
     }
 }
 

@@ -17,7 +17,7 @@ use logic::runq::Policy;
 use logic::tty::{Damage, Termios};
 use nucleus::sched::{self, Thread, Wait, WaitQueue};
 
-use super::driver::{Change, Driver, Level};
+use super::driver::{Change, Driver, Level, Wire};
 use super::registry::CONSOLE;
 use super::terminal::{Sort, Tty};
 use super::{device, registry, sysrq};
@@ -118,15 +118,25 @@ impl Driver for Serial {
     }
 
     fn tell(&self, what: Change) {
-        if matches!(what, Change::InputFull | Change::InputRoom) {
-            self.ask(what);
+        const READY: u32 = TIOCM_DTR | TIOCM_RTS;
+        match what {
+            Change::Opened => self.uart.set_modem(READY, 0),
+            // The log goes on.
+            Change::Closed if self.uart.is_console() => {}
+            Change::Closed if self.cflag.load(Ordering::Relaxed) & HUPCL != 0 => {
+                self.uart.set_modem(0, READY);
+            }
+            Change::InputFull | Change::InputRoom => self.ask(what),
+            _ => {}
         }
     }
 
-    fn has_breaks(&self) -> bool {
-        true
+    fn wire(&self) -> Option<&dyn Wire> {
+        Some(self)
     }
+}
 
+impl Wire for Serial {
     fn set_break(&self, level: Level) {
         match level {
             Level::Low => self.uart.begin_break(),
@@ -134,23 +144,12 @@ impl Driver for Serial {
         }
     }
 
-    fn modem(&self) -> Option<u32> {
-        Some(self.uart.modem())
+    fn modem(&self) -> u32 {
+        self.uart.modem()
     }
 
     fn set_modem(&self, set: u32, clear: u32) {
         self.uart.set_modem(set, clear);
-    }
-
-    fn opened(&self) {
-        self.uart.set_modem(TIOCM_DTR | TIOCM_RTS, 0);
-    }
-
-    fn closed(&self) {
-        // The log goes on.
-        if self.cflag.load(Ordering::Relaxed) & HUPCL != 0 && !self.uart.is_console() {
-            self.uart.set_modem(0, TIOCM_DTR | TIOCM_RTS);
-        }
     }
 }
 

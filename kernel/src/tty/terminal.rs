@@ -16,7 +16,7 @@ use logic::tty::{Damage, LineDiscipline, ReadRule, Termios, WindowSize};
 use nucleus::sched::wait::block_until_any;
 use nucleus::sched::{Mutex, Wait, WaitQueue};
 
-use super::driver::{Change, Driver, Sending, Sent};
+use super::driver::{Change, Driver, Sending};
 use super::job::{self, Job};
 use crate::process::Pid;
 
@@ -131,14 +131,8 @@ impl Tty {
 
     /// Takes a byte that came damaged, or a break.
     pub(crate) fn receive_damaged(&self, byte: u8, damage: Damage) {
-        let mut line = self.line.lock();
-        let before = line.discipline.is_stopped();
-        let mut out = Sending::new(&*self.driver);
-        let signal = line.discipline.input_damaged(byte, damage, &mut out);
-        let sent = out.finish();
-        let after = line.discipline.is_stopped();
-        drop(line);
-        self.after(sent, before, after, signal);
+        let signal = self.with_line(|line, out| line.discipline.input_damaged(byte, damage, out));
+        self.signal_foreground(signal);
         self.readable.wake_all();
     }
 
@@ -179,16 +173,12 @@ impl Tty {
     pub(super) fn feed(&self, bytes: &[u8], spare: usize) -> usize {
         let mut taken = 0;
         loop {
-            let mut line = self.line.lock();
-            let before = line.discipline.is_stopped();
-            let mut out = Sending::new(&*self.driver);
-            let (count, signal) = line.take(bytes.get(taken..).unwrap_or_default(), spare, &mut out);
-            taken += count;
-            let sent = out.finish();
-            let after = line.discipline.is_stopped();
-            let has_news = line.has_news();
-            drop(line);
-            self.after(sent, before, after, signal);
+            let (signal, has_news) = self.with_line(|line, out| {
+                let (count, signal) = line.take(bytes.get(taken..).unwrap_or_default(), spare, out);
+                taken += count;
+                (signal, line.has_news())
+            });
+            self.signal_foreground(signal);
             if has_news {
                 self.readable.wake_all();
             }
@@ -198,8 +188,15 @@ impl Tty {
         }
     }
 
-    /// What follows from a change under the lock, now that it is free.
-    pub(super) fn after(&self, sent: Sent, was_stopped: bool, is_stopped: bool, signal: Option<Signal>) {
+    /// Works on the line with the way out, and does what follows when the lock is free.
+    fn with_line<R>(&self, work: impl FnOnce(&mut Line, &mut Sending<'_>) -> R) -> R {
+        let mut line = self.line.lock();
+        let was_stopped = line.discipline.is_stopped();
+        let mut out = Sending::new(&*self.driver);
+        let result = work(&mut line, &mut out);
+        let sent = out.finish();
+        let is_stopped = line.discipline.is_stopped();
+        drop(line);
         if sent.has_discarded {
             self.driver.tell(Change::OutputFlushed);
             self.driver.tell(Change::InputFlushed);
@@ -214,6 +211,10 @@ impl Tty {
         if was_stopped && !is_stopped || sent.has_discarded {
             self.writable.wake_all();
         }
+        result
+    }
+
+    fn signal_foreground(&self, signal: Option<Signal>) {
         if let Some(signal) = signal {
             job::signal_group(self.job.foreground(), SignalInfo::kernel(signal));
         }
@@ -221,14 +222,7 @@ impl Tty {
 
     /// There is room in the driver again: shows echoes that waited for it, and lets writers go on.
     pub(crate) fn drained(&self) {
-        let mut line = self.line.lock();
-        let mut out = Sending::new(&*self.driver);
-        line.discipline.drained(&mut out);
-        let sent = out.finish();
-        drop(line);
-        if sent.has_put {
-            self.driver.kick();
-        }
+        self.with_line(|line, out| line.discipline.drained(out));
         self.writable.wake_all();
     }
 
@@ -253,16 +247,12 @@ impl Tty {
     /// Changes the settings.
     pub(crate) fn set_termios(&self, mut wanted: Termios) {
         self.driver.settle(&mut wanted);
-        let mut line = self.line.lock();
-        let old = *line.discipline.termios();
-        let before = line.discipline.is_stopped();
-        let mut out = Sending::new(&*self.driver);
-        line.discipline.set_termios(wanted, &mut out);
-        let sent = out.finish();
-        let after = line.discipline.is_stopped();
-        drop(line);
+        let old = self.with_line(|line, out| {
+            let old = *line.discipline.termios();
+            line.discipline.set_termios(wanted, out);
+            old
+        });
         self.driver.set(&old, &wanted);
-        self.after(sent, before, after, None);
         self.readable.wake_all();
     }
 
@@ -342,7 +332,7 @@ impl Tty {
     /// One more file of it is open.
     pub(super) fn count_open(&self) {
         if self.opens.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.driver.opened();
+            self.driver.tell(Change::Opened);
         }
     }
 
@@ -355,7 +345,7 @@ impl Tty {
             self.job.release(self.job.session());
             self.is_exclusive.store(false, Ordering::Relaxed);
         }
-        self.driver.closed();
+        self.driver.tell(Change::Closed);
     }
 
     /// Tells the other side to wait, if it can be told.
@@ -432,14 +422,7 @@ impl Tty {
     /// # Errors
     /// EAGAIN while output is stopped or the driver is full.
     pub(super) fn send(&self, bytes: &[u8]) -> Result<usize> {
-        let mut line = self.line.lock();
-        let mut out = Sending::new(&*self.driver);
-        let count = line.discipline.output(bytes, &mut out);
-        let sent = out.finish();
-        drop(line);
-        if sent.has_put {
-            self.driver.kick();
-        }
+        let count = self.with_line(|line, out| line.discipline.output(bytes, out));
         if count == 0 { Err(Errno::EAGAIN) } else { Ok(count) }
     }
 
@@ -451,14 +434,7 @@ impl Tty {
 
     /// Stops or starts the output (TCOOFF, TCOON), or flushes, and what follows from it.
     pub(super) fn change(&self, change: impl FnOnce(&mut LineDiscipline, &mut Sending<'_>)) {
-        let mut line = self.line.lock();
-        let before = line.discipline.is_stopped();
-        let mut out = Sending::new(&*self.driver);
-        change(&mut line.discipline, &mut out);
-        let sent = out.finish();
-        let after = line.discipline.is_stopped();
-        drop(line);
-        self.after(sent, before, after, None);
+        self.with_line(|line, out| change(&mut line.discipline, out));
     }
 }
 

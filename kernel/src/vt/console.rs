@@ -18,7 +18,7 @@ use nucleus::sched::Mutex;
 
 use super::{CONSOLES, control};
 use crate::process::Cx;
-use crate::tty::driver::Driver;
+use crate::tty::driver::{Change, Driver};
 use crate::tty::terminal::Tty;
 
 /// Lines kept above the screen.
@@ -102,17 +102,17 @@ impl Driver for Port {
         }
     }
 
-    fn opened(&self) {
-        self.0.opens.store(1, Ordering::Release);
+    fn tell(&self, what: Change) {
+        match what {
+            Change::Opened => self.0.opens.store(1, Ordering::Release),
+            Change::Closed => return self.0.opens.store(0, Ordering::Release),
+            _ => return,
+        }
         if let Some(consoles) = CONSOLES.get()
             && self.0.prepare(consoles.size).is_err()
         {
             super::report_missing_memory(self.0.index);
         }
-    }
-
-    fn closed(&self) {
-        self.0.opens.store(0, Ordering::Release);
     }
 
     fn control(&self, cx: &Cx, request: u32, argument: u64) -> Result<()> {
