@@ -23,7 +23,7 @@ FORCE:
 export PROFILE
 export ROOT_PASSWORD
 
-.PHONY: help run-qemu build initramfs rootfs esp iso check test test-process bench gdb reproducible clean
+.PHONY: help run-qemu run-gui build initramfs rootfs esp iso check test test-process bench gdb reproducible clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ run-qemu: need-running build initramfs ## Build and boot Nacre in QEMU on this t
 
 build: build/toolchain.mk ## Build the kernel: build/nacre.elf (symbols for debuggers: build/nacre.debug)
 	@scripts/build-kernel build/nacre
+
+run-gui: need-running build initramfs ## The same with a window (VNC on port 5900 without a display), serial line here
+	@GUI=1 scripts/run-qemu
 
 initramfs: build/toolchain.mk ## Build the initial file system, with a login: build/initramfs.cpio (ROOT_PASSWORD=... sets one)
 	@scripts/build-initramfs build/initramfs.cpio

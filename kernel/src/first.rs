@@ -17,7 +17,7 @@ use nucleus::vfs::{FileKind, Last, OpenFile, Place, Walker};
 use nucleus::{error, info};
 
 use crate::process::{self, Process, init, tree};
-use crate::{mounts, tty, usermode};
+use crate::{mounts, tty, usermode, vt};
 
 /// Runs the first program to its end.
 pub(crate) fn run(boot: &'static BootInfo) {
@@ -25,7 +25,7 @@ pub(crate) fn run(boot: &'static BootInfo) {
     let path = options.rdinit.unwrap_or("/init");
     crate::procfs::init(boot);
     tty::registry::set_command_line(boot.command_line.as_str());
-    if let Err(error) = prepare() {
+    if let Err(error) = prepare(boot) {
         error!("cannot make the root file system and the devices: {error}; give the machine more memory");
         return;
     }
@@ -44,7 +44,7 @@ pub(crate) fn run(boot: &'static BootInfo) {
 /// # Errors
 /// ENOMEM.
 #[inline(never)]
-pub(crate) fn prepare() -> Result<()> {
+pub(crate) fn prepare(boot: &'static BootInfo) -> Result<()> {
     set_clock();
     nucleus::mm::pressure::set(nucleus::vfs::cache::reclaim::free);
     nucleus::vfs::flusher::start()?;
@@ -55,7 +55,15 @@ pub(crate) fn prepare() -> Result<()> {
     crate::ipc::init();
     crate::io_signals::init();
     fs::ext2::set_may_use_reserved(may_use_reserved);
-    tty::init()
+    tty::init()?;
+    vt::init(boot)?;
+    // A machine may have neither.
+    for start in [drivers::rtc::register, drivers::parallel::start] {
+        if let Err(Errno::ENOMEM) = start() {
+            return Err(Errno::ENOMEM);
+        }
+    }
+    crate::input::start_button()
 }
 
 /// Whether whoever runs may use blocks that are kept back for a user and a group. Kernel threads may: they do what was

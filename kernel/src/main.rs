@@ -6,6 +6,8 @@
 //! - [`system`]: name, load and end of the system.
 //! - [`process`]: processes, their tree, signals, programs.
 //! - [`tty`]: terminals and job control.
+//! - [`input`]: events of keyboard and mouse as files.
+//! - [`vt`]: virtual consoles: screens and keyboards as terminals.
 //! - [`trace`]: printing system calls.
 //! - [`shm`]: memory that several share.
 //! - [`ipc`]: System V semaphores, messages and memory.
@@ -32,6 +34,8 @@ mod vdso;
 mod system;
 mod process;
 mod tty;
+mod input;
+mod vt;
 mod trace;
 mod shm;
 mod ipc;

@@ -1,6 +1,7 @@
 //! The system as programs see it: its name, its load, its end.
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::{Errno, Result};
 use hal::boot::Text;
@@ -13,6 +14,31 @@ use nucleus::sched;
 pub(crate) const RELEASE: &str = "6.1.0-nacre";
 /// What is behind them.
 pub(crate) const VERSION: &str = concat!("#1 SMP Nacre ", env!("CARGO_PKG_VERSION"));
+
+/// Whether Ctrl-Alt-Delete restarts at once; else the first program is asked.
+static IS_RESTART_IMMEDIATE: AtomicBool = AtomicBool::new(true);
+
+/// Says what Ctrl-Alt-Delete does (reboot(2)).
+pub(crate) fn set_ctrl_alt_delete(what: CtrlAltDelete) {
+    IS_RESTART_IMMEDIATE.store(what == CtrlAltDelete::Restarts, Ordering::Relaxed);
+}
+
+/// What it does.
+pub(crate) fn ctrl_alt_delete() -> CtrlAltDelete {
+    if IS_RESTART_IMMEDIATE.load(Ordering::Relaxed) {
+        CtrlAltDelete::Restarts
+    } else {
+        CtrlAltDelete::AsksInit
+    }
+}
+
+/// What Ctrl-Alt-Delete does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CtrlAltDelete {
+    Restarts,
+    /// SIGINT for the first program.
+    AsksInit,
+}
 
 static HOST_NAME: Lock<Option<Text<64>>, rank::Table> = Lock::new(None);
 

@@ -21,6 +21,7 @@ mod programs;
 mod roots;
 mod storage;
 mod sysfs;
+mod consoles;
 mod terminals;
 
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         roots::tests(),
         storage::tests(),
         sysfs::tests(),
+        consoles::tests(),
         terminals::tests(),
         guest_programs::tests(),
         bad_input::tests(),

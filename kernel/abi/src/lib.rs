@@ -9,6 +9,8 @@
 //! - [`signal`]: numbers, flags and codes of signals.
 //! - [`process`]: flags of clone, wait and futex.
 //! - [`termios`]: flags and requests of terminals.
+//! - [`console`]: requests to virtual consoles.
+//! - [`input`]: events of keyboards and mice.
 //! - [`file`]: open flags, modes, device numbers, poll events.
 //! - [`time`]: times as structures.
 //! - [`vdso`]: the page from which the vDSO tells time.
@@ -24,6 +26,8 @@ pub mod auxv;
 pub mod signal;
 pub mod process;
 pub mod termios;
+pub mod console;
+pub mod input;
 pub mod file;
 pub mod time;
 pub mod vdso;

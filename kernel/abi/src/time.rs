@@ -1,5 +1,12 @@
 //! Times: seconds and parts of one.
 
+use crate::constants::constants;
+
+constants! { u32;
+    RTC_RD_TIME = 0x8024_7009, "Reads the clock that runs while the machine is off.";
+    RTC_SET_TIME = 0x4024_700a, "Sets it.";
+}
+
 /// `struct timespec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(C)]

@@ -17,6 +17,13 @@ pub trait Port: Sync {
 
 static PORT: Once<&'static dyn Port> = Once::new();
 static OUTPUT: Lock<(), rank::Console> = Lock::new(());
+/// Who else shows the last words.
+static MIRROR: Once<fn(&[u8])> = Once::new();
+
+/// Gives what is printed without the lock, the words of a panic, to `show` too. It takes no lock and does not allocate.
+pub fn set_mirror(show: fn(&[u8])) {
+    MIRROR.call_once(|| show);
+}
 
 /// Says that a driver sends on the console's line from now on.
 pub fn set_port(port: &'static dyn Port) {
@@ -53,7 +60,19 @@ pub fn print(arguments: fmt::Arguments<'_>) {
 /// Writes without the lock: for panics, when its holder may be the one that failed.
 pub fn print_unlocked(arguments: fmt::Arguments<'_>) {
     // As in `print`.
-    let _ = fmt::write(&mut Unlocked, arguments);
+    let _ = fmt::write(&mut Mirrored, arguments);
+}
+
+struct Mirrored;
+
+impl fmt::Write for Mirrored {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        arch::console::put(text.as_bytes());
+        if let Some(show) = MIRROR.get() {
+            show(text.as_bytes());
+        }
+        Ok(())
+    }
 }
 
 struct Unlocked;

@@ -21,6 +21,7 @@
 //! - [`tlb`]: requests that all CPUs serve.
 //! - [`vmap`]: stacks with guards, device mappings.
 //! - [`mmio`]: device registers.
+//! - [`pixels`]: the memory of displays.
 //! - [`port`]: device registers in I/O ports.
 //! - [`irq`]: device interrupts.
 //! - [`dma`]: memory that devices reach.
@@ -57,6 +58,7 @@ pub mod tally;
 pub mod tlb;
 pub mod vmap;
 pub mod mmio;
+pub mod pixels;
 pub mod port;
 pub mod irq;
 pub mod dma;

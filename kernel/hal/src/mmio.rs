@@ -95,6 +95,15 @@ pub fn claim(start: PhysAddr, len: u64) -> Result<Window> {
 
 /// The same, but for the offsets from and to `hidden`.
 pub(crate) fn claim_with_hole(start: PhysAddr, len: u64, hidden: (u64, u64)) -> Result<Window> {
+    let base = claim_as(start, len, Protection::DEVICE)?;
+    Ok(Window { base, len, hidden })
+}
+
+/// Claims and maps a range; returns its virtual address.
+///
+/// # Errors
+/// As `claim`.
+pub(crate) fn claim_as(start: PhysAddr, len: u64, protection: Protection) -> Result<u64> {
     let end = start.get().checked_add(len).filter(|_| len > 0).ok_or(Errno::EINVAL)?;
     let range = Range { start: start.get(), end };
     if is_memory(range)? {
@@ -107,8 +116,7 @@ pub(crate) fn claim_with_hole(start: PhysAddr, len: u64, hidden: (u64, u64)) -> 
         }
         *claims.iter_mut().find(|claim| claim.is_none()).ok_or(Errno::ENOSPC)? = Some(range);
     }
-    let base = vmap::map_physical(start, len, Protection::DEVICE)?;
-    Ok(Window { base: base.expose_provenance() as u64, len, hidden })
+    vmap::map_physical(start, len, protection).map(|base| base.expose_provenance() as u64)
 }
 
 impl Window {

@@ -29,6 +29,8 @@ pub enum Caching {
     WriteBack,
     /// Device registers.
     Uncached,
+    /// Memory of displays: writes are collected, and their order does not matter.
+    WriteCombining,
 }
 
 /// What a mapping allows. The fields are hal's and no constant is a kernel page both writable and executable; a program
@@ -53,6 +55,8 @@ impl Protection {
     pub const KERNEL_DATA: Self = Protection { write: true, ..Self::READ };
     /// Device registers.
     pub const DEVICE: Self = Protection { write: true, caching: Caching::Uncached, ..Self::READ };
+    /// Memory of a display.
+    pub const DISPLAY: Self = Protection { write: true, caching: Caching::WriteCombining, ..Self::READ };
     /// User memory that exists and that nobody may touch.
     pub const USER_NONE: Self = Protection { read: false, ..Self::USER_READ };
     /// User memory that can only be read.

@@ -15,6 +15,7 @@ use logic::pci::{self, Address, Bar, Header, PciId};
 use crate::arch;
 use crate::irq::Vector;
 use crate::mmio::{self, Mmio, Window};
+use crate::pixels::{self, Pixels};
 use crate::port::{self, Ports};
 use crate::rank;
 use crate::spin::{Lock, Once};
@@ -296,6 +297,18 @@ impl Function {
             _ => (0, 0),
         };
         mmio::claim_with_hole(PhysAddr::new(address), len, hidden)
+    }
+
+    /// Claims the memory of a display behind a base address register.
+    ///
+    /// # Errors
+    /// As `window`; EPERM for a device with a table of messages there.
+    pub fn pixels(&self, number: u8) -> Result<Pixels> {
+        let Bar::Memory { address, len } = self.bar(number)? else { return Err(Errno::EINVAL) };
+        if self.message_table().is_some_and(|table| table.bar == number) {
+            return Err(Errno::EPERM);
+        }
+        pixels::claim(PhysAddr::new(address), len)
     }
 
     /// Claims the ports behind a base address register.

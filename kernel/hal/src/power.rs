@@ -20,6 +20,21 @@ pub fn off() {
     arch::power::off();
 }
 
+/// The ISA interrupt of the power button, where it is fixed hardware of ACPI.
+pub fn button_interrupt() -> Option<u8> {
+    arch::power::button_interrupt()
+}
+
+/// Lets the power button interrupt.
+pub fn arm_button() {
+    arch::power::arm_button();
+}
+
+/// Whether the power button was pressed since this was asked: what its interrupt asks.
+pub fn was_button_pressed() -> bool {
+    arch::power::was_button_pressed()
+}
+
 /// Resets the machine.
 pub fn reset() -> ! {
     arch::power::reset()

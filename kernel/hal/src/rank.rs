@@ -61,6 +61,8 @@ ranks! {
     WriteBack = 29;
     /// The map of areas of a user address space.
     AddressSpace = 30;
+    /// What draws the screen.
+    Display = 31;
     /// The table of mounts.
     Mount = 32;
     /// Two directories that one rename changes, and nothing else.
@@ -89,6 +91,8 @@ ranks! {
     RecentNames = 44;
     /// Where in the tree one name is.
     NamePlace = 45;
+    /// The cells of one virtual console.
+    Screen = 46;
     /// Small tables of the kernel that are looked at and left: who runs and who writes a file, devices by number.
     Table = 47;
     /// One timer that is a file; its timer interrupt takes it.

@@ -58,6 +58,11 @@ const fn days_in(year: u32, month: u32) -> u32 {
     }
 }
 
+/// Of register B: numbers are binary, hours go to 24. Of the hour: it is after noon.
+const BINARY: u8 = 4;
+const HOURS_24: u8 = 2;
+const AFTERNOON: u8 = 0x80;
+
 /// The registers of a PC's clock (MC146818): binary or decimal digits, 24 or 12 hours, as register B says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockRegisters {
@@ -70,11 +75,32 @@ pub struct ClockRegisters {
 }
 
 impl ClockRegisters {
+    /// What they hold to show `date`, in the form that register B says; `mode` is that register.
+    pub fn of(date: Date, mode: u8) -> Self {
+        let raw = |number: u32| {
+            let number = u8::try_from(number % 100).unwrap_or(0);
+            if mode & BINARY != 0 { number } else { (number / 10) * 16 + number % 10 }
+        };
+        let hour = match date.hour {
+            hour if mode & HOURS_24 != 0 => raw(hour),
+            hour => raw((hour + 11) % 12 + 1) | if hour >= 12 { AFTERNOON } else { 0 },
+        };
+        ClockRegisters {
+            values: [
+                raw(date.second),
+                raw(date.minute),
+                hour,
+                raw(date.day),
+                raw(date.month),
+                raw(date.year),
+            ],
+            century: Some(raw(date.year / 100)),
+            mode,
+        }
+    }
+
     /// The date they show.
     pub fn date(&self) -> Date {
-        const BINARY: u8 = 4;
-        const HOURS_24: u8 = 2;
-        const AFTERNOON: u8 = 0x80;
         let number =
             |raw: u8| u32::from(if self.mode & BINARY != 0 { raw } else { (raw >> 4) * 10 + (raw & 0xf) });
         let [second, minute, hour, day, month, year] = self.values;
@@ -122,6 +148,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_set_is_shown(
+            year in 2000..2100_u32, month in 1..=12_u32, day in 1..=28_u32, hour in 0..24_u32, minute in 0..60_u32, mode in 0..8_u8,
+        ) {
+            let date = Date { year, month, day, hour, minute, second: minute };
+            prop_assert_eq!(ClockRegisters::of(date, mode).date(), date);
+        }
+
         #[test]
         fn the_next_day_is_a_day_later(year in 1970..3000_u32, month in 1..=12_u32, day in 1..=31_u32) {
             let date = Date { year, month, day, hour: 0, minute: 0, second: 0 };

@@ -40,6 +40,8 @@
 //! - [`random`]: random bytes from a seed.
 //! - [`proc_text`]: the texts of `/proc`.
 //! - [`tty`]: the terminal's line discipline.
+//! - [`screen`]: the screen of a terminal.
+//! - [`keymap`]: keys into bytes.
 //! - [`elevator`]: what a disk does next.
 //! - [`partition`]: partition tables.
 //! - [`pci`]: configuration space.
@@ -95,6 +97,8 @@ pub mod pipe;
 pub mod random;
 pub mod proc_text;
 pub mod tty;
+pub mod screen;
+pub mod keymap;
 
 pub mod elevator;
 pub mod partition;

@@ -21,7 +21,7 @@ fn root(boot: &'static BootInfo) -> Result<&'static Place, alloc::string::String
         return Ok(root);
     }
     let archive = hal::boot::initramfs(boot).ok_or("no initramfs")?;
-    first::prepare().map_err(|error| alloc::format!("no devices: {error}"))?;
+    first::prepare(boot).map_err(|error| alloc::format!("no devices: {error}"))?;
     let root = first::bare_root().map_err(|error| alloc::format!("no root: {error}"))?;
     fs::initramfs::unpack(archive, &root).map_err(|error| alloc::format!("{error}"))?;
     Ok(ROOT.call_once(|| root))

@@ -6,7 +6,7 @@ use logic::cred::Capability;
 
 use super::args::{Address, Hex, UserPtr};
 use crate::process::{Cx, tree};
-use crate::system;
+use crate::system::{self, CtrlAltDelete};
 
 /// uname(2).
 pub(super) fn uname(_cx: &mut Cx, to: UserPtr<[u8; 390]>) -> Result<()> {
@@ -101,8 +101,14 @@ pub(super) fn reboot(cx: &mut Cx, magic: Hex, second: Hex, command: Hex, _name: 
         return Err(Errno::EINVAL);
     }
     match command.0 {
-        // Ctrl-Alt-Del off and on.
-        0 | 0x89ab_cdef => Ok(()),
+        0 => {
+            system::set_ctrl_alt_delete(CtrlAltDelete::AsksInit);
+            Ok(())
+        }
+        0x89ab_cdef => {
+            system::set_ctrl_alt_delete(CtrlAltDelete::Restarts);
+            Ok(())
+        }
         0x4321_fedc => system::power_off(),
         0x0123_4567 => system::restart(),
         0xcdef_0123 => system::halt(),

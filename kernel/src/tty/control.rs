@@ -60,7 +60,10 @@ pub(super) fn terminal_control(
             let count = terminal.tty.line.lock().discipline.readable();
             write(argument, &u32::try_from(count).unwrap_or(u32::MAX))
         }
-        _ => reached.settings(request, argument),
+        _ => match reached.settings(request, argument) {
+            Err(Errno::ENOTTY) => terminal.tty.driver.control(cx, request, argument),
+            settled => settled,
+        },
     }
 }
 

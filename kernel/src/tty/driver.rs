@@ -2,8 +2,11 @@
 //!
 //! No lock of its own: what is said under which lock stands at each method of [`Driver`].
 
+use abi::{Errno, Result};
 use logic::tty::{Output, Termios};
 use nucleus::sched::WaitQueue;
+
+use crate::process::Cx;
 
 /// What sends a terminal's output. Output (`room`, `put`, `discard`) happens under the terminal's lock (rank `Stream`),
 /// so there is one at a time; a driver may take sleeping locks of later ranks and spin locks, and must not call the
@@ -48,6 +51,14 @@ pub(crate) trait Driver: Send + Sync {
     /// The wire itself, where there is one.
     fn wire(&self) -> Option<&dyn Wire> {
         None
+    }
+
+    /// Requests that only this sort of terminal knows (ioctl(2)).
+    ///
+    /// # Errors
+    /// ENOTTY for what it does not know.
+    fn control(&self, _cx: &Cx, _request: u32, _argument: u64) -> Result<()> {
+        Err(Errno::ENOTTY)
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) mod sysrq;
 mod serial;
 
 use abi::Result;
+use alloc::sync::Arc;
 use logic::signal::{Signal, SignalInfo};
 
 use crate::process::{Cx, Pid};
@@ -71,6 +72,11 @@ fn session_ended(session: Pid) {
 /// The controlling terminal of a task, as `/proc/PID/stat` tells it: device number and foreground group.
 pub(crate) fn of_session(session: Pid) -> Option<(u64, Pid)> {
     registry::of_session(session).map(|tty| (tty.number, tty.job.foreground()))
+}
+
+/// The controlling terminal of who asks.
+pub(crate) fn of_session_of(cx: &Cx) -> Option<Arc<terminal::Tty>> {
+    registry::of_session(caller_session(cx).0)
 }
 
 /// vhangup(2): hangs up the caller's own terminal, if it has one.

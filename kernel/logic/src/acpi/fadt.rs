@@ -92,6 +92,8 @@ pub struct Fadt {
     pub pm1a_control: Option<Register>,
     /// Where it goes too.
     pub pm1b_control: Option<Register>,
+    /// Where events of fixed hardware are told; the second half of it enables them.
+    pub pm1a_event: Option<Register>,
     /// The power management timer.
     pub pm_timer: Option<PmTimer>,
     /// How to reset the machine.
@@ -129,6 +131,7 @@ impl Fadt {
             mode_switch: mode_switch(fields),
             pm1a_control: fixed(172, 64, fields.byte(89)),
             pm1b_control: fixed(184, 68, fields.byte(89)),
+            pm1a_event: fixed(148, 56, fields.byte(88)),
             pm_timer: fixed(208, 76, fields.byte(91)).map(|register| PmTimer { register, counter_bits }),
             reset: if flags & FLAG_RESET_REGISTER != 0 { reset(fields) } else { None },
             sleep_control: generic_address(fields, 244),

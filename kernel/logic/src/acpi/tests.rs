@@ -184,6 +184,7 @@ fn qemu_s_fixed_registers_come_out() {
     assert_eq!((q35.dsdt.get(), q35.sci_interrupt), (0xffe_0040, 9));
     assert_eq!(q35.mode_switch, Some(ModeSwitch { port: 0xb2, enable: 2 }));
     assert_eq!((q35.pm1a_control, q35.pm1b_control), (Some(port(0x604, 16)), None));
+    assert_eq!((q35.pm1a_event, q35.sci_interrupt), (Some(port(0x600, 32)), 9));
     assert_eq!(q35.pm_timer, Some(PmTimer { register: port(0x608, 32), counter_bits: 24 }));
     assert_eq!(q35.reset, Some(Reset { register: port(0xcf9, 8), value: 0xf }));
     assert_eq!((q35.century_index, q35.is_hardware_reduced, q35.sleep_control), (Some(0x32), false, None));

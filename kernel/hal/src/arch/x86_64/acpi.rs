@@ -32,6 +32,10 @@ const ISA_INTERRUPTS: usize = 16;
 /// How to turn the machine off.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Power {
+    /// Status of fixed hardware; two ports on, what may interrupt.
+    pub(crate) event: Option<u16>,
+    /// The interrupt of that.
+    pub(crate) interrupt: Option<u8>,
     pub(crate) sleep_types: (u8, u8),
     pub(crate) control_a: Option<u16>,
     pub(crate) control_b: Option<u16>,
@@ -287,6 +291,8 @@ fn power(fadt: &Fadt, sleep_types: Option<(u8, u8)>) -> abi::Result<Option<Power
     };
     Ok(Some(Power {
         sleep_types,
+        event: fadt.pm1a_event.and_then(port_of),
+        interrupt: u8::try_from(fadt.sci_interrupt).ok(),
         control_a: fadt.pm1a_control.and_then(port_of),
         control_b: fadt.pm1b_control.and_then(port_of),
         sleep_control,

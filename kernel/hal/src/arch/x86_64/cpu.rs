@@ -185,7 +185,15 @@ pub(crate) fn enable_protections() {
     let efer = Efer::read() | EferFlags::SYSTEM_CALL_EXTENSIONS | EferFlags::NO_EXECUTE_ENABLE;
     // SAFETY: entry code checked for long mode with NX; SYSCALL comes with long mode.
     unsafe { Efer::write(efer) };
+    // SAFETY: no mapping uses entry 1 before this, on this CPU or, while it starts, on another; all the others keep the
+    // meaning they have after reset, so nothing that is mapped changes its kind (SDM volume 3, 12.12.4).
+    unsafe { Msr::new(PAGE_ATTRIBUTES).write(ATTRIBUTES) };
 }
+
+/// The page attribute table, and what it says: write-back, write-combining instead of write-through, uncached-minus,
+/// uncached; twice.
+const PAGE_ATTRIBUTES: u32 = 0x277;
+const ATTRIBUTES: u64 = 0x0007_0106_0007_0106;
 
 /// Where programs find the number of their CPU: what [`announce_number`] did.
 pub(crate) fn number_source() -> CpuNumber {

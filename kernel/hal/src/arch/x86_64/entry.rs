@@ -43,9 +43,12 @@ pub(crate) fn encode_page(frame: PhysAddr, protection: Protection, size: PageSiz
         entry |= NO_EXECUTE;
     }
     entry |= if protection.user { USER } else { GLOBAL | ACCESSED | DIRTY };
-    if protection.caching == Caching::Uncached {
-        entry |= WRITE_THROUGH | CACHE_DISABLE;
-    }
+    // Which of the page attribute table's entries holds: cpu.rs makes entry 1 write-combining.
+    entry |= match protection.caching {
+        Caching::WriteBack => 0,
+        Caching::WriteCombining => WRITE_THROUGH,
+        Caching::Uncached => WRITE_THROUGH | CACHE_DISABLE,
+    };
     if size == PageSize::Large {
         entry |= LARGE;
     }
@@ -59,7 +62,11 @@ pub(crate) fn decode(entry: u64, level: u32) -> Entry {
     if level > 0 && entry & LARGE == 0 {
         return Entry::Table(PhysAddr::new(entry & ADDRESS));
     }
-    let caching = if entry & CACHE_DISABLE != 0 { Caching::Uncached } else { Caching::WriteBack };
+    let caching = match (entry & CACHE_DISABLE != 0, entry & WRITE_THROUGH != 0) {
+        (true, _) => Caching::Uncached,
+        (false, true) => Caching::WriteCombining,
+        (false, false) => Caching::WriteBack,
+    };
     let protection = Protection {
         read: entry & PRESENT != 0,
         write: entry & WRITABLE != 0,

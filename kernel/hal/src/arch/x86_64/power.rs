@@ -5,7 +5,8 @@
 use x86_64::VirtAddr;
 use x86_64::structures::DescriptorTablePointer;
 
-use super::{acpi, port};
+use super::acpi::{self, Power};
+use super::port;
 use crate::mmio::Mmio;
 use crate::power::EmulatorExit;
 
@@ -15,16 +16,51 @@ const DEBUG_EXIT: u16 = 0xf4;
 const KEYBOARD_COMMAND: u16 = 0x64;
 const KEYBOARD_RESET: u8 = 0xfe;
 
+/// In the status register and, two ports on, in that which enables: the power button.
+const BUTTON: u16 = 1 << 8;
+
+/// Takes the fixed registers over from the firmware.
+fn enter_acpi_mode(power: &Power) {
+    if let (Some((port, enable)), Some(control)) = (power.mode_switch, power.control_a)
+        && port::read16(control) & ACPI_ENABLED == 0
+    {
+        port::write8(port, enable);
+    }
+}
+
+/// The interrupt of the power button.
+pub(crate) fn button_interrupt() -> Option<u8> {
+    acpi::with_platform(|platform| platform.power.as_ref().filter(|power| power.event.is_some())?.interrupt)
+}
+
+/// Lets the button interrupt, and nothing else of the fixed hardware.
+pub(crate) fn arm_button() {
+    acpi::with_platform(|platform| {
+        let Some(power) = &platform.power else { return };
+        let Some(event) = power.event else { return };
+        enter_acpi_mode(power);
+        port::write16(event, BUTTON);
+        port::write16(event + 2, BUTTON);
+    });
+}
+
+/// Whether the button was pressed since; clears what is told.
+pub(crate) fn was_button_pressed() -> bool {
+    acpi::with_platform(|platform| {
+        let Some(event) = platform.power.as_ref().and_then(|power| power.event) else { return false };
+        let status = port::read16(event);
+        // Bits are cleared by ones.
+        port::write16(event, status);
+        status & BUTTON != 0
+    })
+}
+
 /// Turns the machine off; returns only if it cannot be.
 pub(crate) fn off() {
     acpi::with_platform(|platform| {
         let Some(power) = &platform.power else { return };
         let (type_a, type_b) = power.sleep_types;
-        if let (Some((port, enable)), Some(control)) = (power.mode_switch, power.control_a)
-            && port::read16(control) & ACPI_ENABLED == 0
-        {
-            port::write8(port, enable);
-        }
+        enter_acpi_mode(power);
         if let Some(register) = power.sleep_control {
             // SLP_TYP in bits 2-4, SLP_EN bit 5.
             register.write8(type_a << 2 | 1 << 5);
