@@ -45,8 +45,8 @@ pub(crate) fn tests() -> Vec<Test> {
 
 /// An initramfs as a distribution packs it, behind a plain one: that is where processor updates are.
 fn packed_with(tool: &str, name: &str) -> TestResult {
-    let plain =
-        std::fs::read("build/guest/first.cpio").map_err(|error| format!("build/guest/first.cpio: {error}"))?;
+    let plain = std::fs::read("build/guest/first.cpio")
+        .map_err(|error| format!("build/guest/first.cpio: {error}"))?;
     let packed = Command::new(tool).args(["-c", "build/guest/first.cpio"]).output();
     let packed = packed.map_err(|error| format!("{tool}: {error}"))?.stdout;
     let path = PathBuf::from(format!("build/test-images/initramfs-{tool}"));
