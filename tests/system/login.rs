@@ -238,7 +238,7 @@ fn session(console: &mut dyn Console) -> Result<(), String> {
     console.wait_for(USER)?;
     log_out(console)?;
     root(console)?;
-    says(console, "tr -d '\\0' </var/log/wtmp | grep -c ttyS0", "1", ROOT)
+    says(console, "tr -d '\\0\\n' </var/log/wtmp | grep -c ttyS0", "1", ROOT)
 }
 
 fn getty_comes_back(console: &mut dyn Console) -> Result<(), String> {
