@@ -459,6 +459,8 @@ pub(crate) fn change_over(cx: &mut Cx, program: Program) -> Result<()> {
         cx.task.state.lock().files = Some(files.clone());
         cx.files = files;
     }
+    // Before files close: whoever sees one closed knows that the program runs (setpgid(2)).
+    cx.process().has_execed.store(true, Ordering::Release);
     cx.files.close_on_exec();
     cx.process().timers.forget_posix();
     cx.process().barriers.store(0, Ordering::Relaxed);
@@ -469,7 +471,6 @@ pub(crate) fn change_over(cx: &mut Cx, program: Program) -> Result<()> {
         cx.process().dumpable.store(1, Ordering::Relaxed);
     }
     cx.set_cred(cred);
-    cx.process().has_execed.store(true, Ordering::Relaxed);
     cx.alternate = hal::user::AlternateStack::default();
     (cx.clear_tid, cx.robust_list, cx.restart, cx.saved_mask) = (0, 0, None, None);
     hal::context::reset_fpu()?;

@@ -405,7 +405,7 @@ pub(super) fn setpgid(cx: &mut Cx, pid: i32, group: i32) -> Result<()> {
             if node.session != my_session {
                 return Err(Errno::EPERM);
             }
-            if node.process.has_execed.load(Ordering::Relaxed) {
+            if node.process.has_execed.load(Ordering::Acquire) {
                 return Err(Errno::EACCES);
             }
         }
