@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use nucleus::sched;
-use nucleus::{info, warning};
+use nucleus::{info, log, warning};
 
 use crate::process::{Task, tree};
 
@@ -37,7 +37,14 @@ pub(crate) fn press(key: u8) {
                 warning!("sysrq: the machine stays on: {error}");
             }
         }
-        _ => info!("sysrq: reboot(b) show-locks(d) help(h) power-off(o) sync(s) show-tasks(t)"),
+        b'c' => panic!("sysrq: asked to crash"),
+        b'0'..=b'9' => {
+            log::set_console_level(key - b'0');
+            info!("sysrq: log level {}", key - b'0');
+        }
+        _ => info!(
+            "sysrq: reboot(b) crash(c) show-locks(d) help(h) power-off(o) sync(s) show-tasks(t) log-level(0-9)"
+        ),
     }
 }
 

@@ -23,6 +23,7 @@ use super::console::Console;
 use crate::input;
 use crate::process::{Pid, signals, tree};
 use crate::system::{self, CtrlAltDelete};
+use crate::tty::sysrq;
 
 /// The word of the command line that names a layout.
 pub(super) const LAYOUT_WORD: &str = "vt.keymap";
@@ -103,7 +104,7 @@ fn act(consoles: &'static Consoles, console: &Console, (code, motion): (Code, Mo
             consoles.draw_soon();
         }
         Action::Reboot => ask_for_reboot(),
-        Action::SysRq(character) => super::sysrq::act(character),
+        Action::SysRq(character) => sysrq::press(u8::try_from(character).unwrap_or(b'h')),
         Action::None | Action::Lights => {}
     }
 }

@@ -10,7 +10,6 @@
 //! - [`framebuffer`]: the display as memory, `/dev/fb0`.
 //! - [`draw`]: the thread that draws.
 //! - [`control`]: requests (ioctl(2)).
-//! - [`sysrq`]: Alt, SysRq and a letter.
 //! - [`keyboard`]: from keys to the terminal that is shown.
 
 mod console;
@@ -18,7 +17,6 @@ mod last_words;
 mod framebuffer;
 mod draw;
 mod control;
-mod sysrq;
 mod keyboard;
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
