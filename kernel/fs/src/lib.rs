@@ -4,6 +4,7 @@
 //! Modules, lowest first; each uses only those above it:
 //! - [`identity`]: device numbers of file systems without a device, numbers of nameless files.
 //! - `shown`: what stat(2) tells of a file, without a lock.
+//! - `opened_text`: texts that are made when they are read.
 //! - [`pipe`]: pipes and what is behind FIFOs.
 //! - [`tmpfs`]: files in memory.
 //! - [`ext2`]: files on disks made by mke2fs.
@@ -26,6 +27,7 @@ extern crate alloc;
 
 pub mod identity;
 mod shown;
+mod opened_text;
 pub mod pipe;
 pub mod tmpfs;
 pub mod ext2;

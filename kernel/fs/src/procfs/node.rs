@@ -136,8 +136,7 @@ impl Inode for Node {
 
     /// Nothing can be changed, but opening with `O_TRUNC` is how shells write to a file.
     fn change(&self, change: &Change) -> Result<()> {
-        let only_size = Change { size: None, ..*change } == Change::default();
-        if only_size { Ok(()) } else { Err(Errno::EPERM) }
+        if change.is_only_size() { Ok(()) } else { Err(Errno::EPERM) }
     }
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {

@@ -15,6 +15,7 @@ use super::node::{Node, Shape, inode_number, kind};
 use super::process;
 use super::source::Who;
 use super::table::{Row, What};
+use crate::opened_text::{OpenedText, written};
 
 /// The longest thing that can be written.
 const LONGEST: usize = 4096;
@@ -22,12 +23,12 @@ const LONGEST: usize = 4096;
 /// A text that is open.
 pub(super) struct TextFile {
     node: Arc<Node>,
-    text: Mutex<Vec<u8>, rank::Stream>,
+    text: OpenedText,
 }
 
 impl TextFile {
     pub(super) fn new(node: Arc<Node>) -> Self {
-        TextFile { node, text: Mutex::new(Vec::new()) }
+        TextFile { node, text: OpenedText::new() }
     }
 }
 
@@ -42,18 +43,11 @@ impl File for TextFile {
             Shape::DescriptorText(number) => process::descriptor(&question, number, &mut text)?,
             _ => return Err(Errno::EINVAL),
         }
-        let text = text.finish().ok_or(Errno::ENOMEM)?;
-        let old = core::mem::replace(&mut *self.text.lock(), text);
-        drop(old);
-        Ok(())
+        self.text.renew(text)
     }
 
     fn read(&self, transfer: &Transfer, to: &mut dyn ByteSink) -> Result<usize> {
-        let text = self.text.lock();
-        let start = usize::try_from(transfer.position).unwrap_or(usize::MAX);
-        let rest = text.get(start..).unwrap_or_default();
-        let wanted = rest.len().min(to.room());
-        if wanted == 0 { Ok(0) } else { to.put(&rest[..wanted]) }
+        self.text.read(transfer, to)
     }
 
     fn write(&self, _transfer: &Transfer, from: &mut dyn ByteSource) -> Result<usize> {
@@ -64,12 +58,9 @@ impl File for TextFile {
         if wanted > LONGEST {
             return Err(Errno::EINVAL);
         }
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(wanted).map_err(|_| Errno::ENOMEM)?;
-        bytes.resize(wanted, 0);
-        let count = from.take(&mut bytes)?;
-        store(&self.node.question(), &bytes[..count])?;
-        Ok(count)
+        let bytes = written(from, wanted)?;
+        store(&self.node.question(), &bytes)?;
+        Ok(bytes.len())
     }
 
     fn seeking(&self) -> Seeking {

@@ -20,6 +20,7 @@ use nucleus::vfs::{
 use super::machine;
 use super::object::{Object, Row};
 use super::tree::{self, Item, Name};
+use crate::opened_text::{OpenedText, written};
 
 /// The longest thing that can be written.
 const LONGEST: usize = 4096;
@@ -108,8 +109,7 @@ impl Inode for Node {
 
     /// Nothing can be changed, but opening with `O_TRUNC` is how shells write to a file.
     fn change(&self, change: &Change) -> Result<()> {
-        let only_size = Change { size: None, ..*change } == Change::default();
-        if only_size { Ok(()) } else { Err(Errno::EPERM) }
+        if change.is_only_size() { Ok(()) } else { Err(Errno::EPERM) }
     }
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
@@ -131,7 +131,7 @@ impl Inode for Node {
         let is_written = opening.flags & O_ACCMODE != O_RDONLY;
         match &self.item {
             Item::File(row) if is_written && row.store.is_none() => Err(Errno::EACCES),
-            Item::File(_) => Ok(Arc::new(TextFile { node: self, text: Mutex::new(Vec::new()) })),
+            Item::File(_) => Ok(Arc::new(TextFile { node: self, text: OpenedText::new() })),
             Item::Folder => Ok(Arc::new(Directory { node: self, names: Mutex::new(Vec::new()) })),
             Item::Link(_) => Err(Errno::ELOOP),
         }
@@ -145,7 +145,7 @@ impl Inode for Node {
 /// A file that is open: its text as it was when it was last read from the start.
 struct TextFile {
     node: Arc<Node>,
-    text: Mutex<Vec<u8>, rank::Stream>,
+    text: OpenedText,
 }
 
 impl File for TextFile {
@@ -153,29 +153,19 @@ impl File for TextFile {
         let row = self.node.row()?;
         let mut text = Text::new();
         self.node.with_object(|object| (row.show)(object, &mut text))?;
-        let text = text.finish().ok_or(Errno::ENOMEM)?;
-        let old = core::mem::replace(&mut *self.text.lock(), text);
-        drop(old);
-        Ok(())
+        self.text.renew(text)
     }
 
     fn read(&self, transfer: &Transfer, to: &mut dyn ByteSink) -> Result<usize> {
-        let text = self.text.lock();
-        let start = usize::try_from(transfer.position).unwrap_or(usize::MAX);
-        let rest = text.get(start..).unwrap_or_default();
-        let wanted = rest.len().min(to.room());
-        if wanted == 0 { Ok(0) } else { to.put(&rest[..wanted]) }
+        self.text.read(transfer, to)
     }
 
     fn write(&self, _transfer: &Transfer, from: &mut dyn ByteSource) -> Result<usize> {
         let store = self.node.row()?.store.ok_or(Errno::EIO)?;
         let wanted = from.left().min(LONGEST);
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(wanted).map_err(|_| Errno::ENOMEM)?;
-        bytes.resize(wanted, 0);
-        let count = from.take(&mut bytes)?;
-        self.node.with_object(|object| store(object, &bytes[..count]))?;
-        Ok(count)
+        let bytes = written(from, wanted)?;
+        self.node.with_object(|object| store(object, &bytes))?;
+        Ok(bytes.len())
     }
 
     fn seeking(&self) -> Seeking {

@@ -137,6 +137,13 @@ pub struct Change {
     pub modified: Option<Timespec>,
 }
 
+impl Change {
+    /// Whether nothing else changes than the size.
+    pub fn is_only_size(&self) -> bool {
+        Change { size: None, ..*self } == Change::default()
+    }
+}
+
 /// A file to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct NewNode<'a> {
